@@ -89,6 +89,13 @@ Number read_number(std::string_view text, std::string_view digits) {
   return number;
 }
 
+// Three significant digits, more only before the point: 1.23, 12.3, 123, 1234.
+std::string three_digits(double value) {
+  const double size = std::abs(value);
+  const int decimals = size < 9.995 ? 2 : size < 99.95 ? 1 : 0;
+  return fmt::format("{:.{}f}", value, decimals);
+}
+
 }  // namespace
 
 Bytes parse_bytes(std::string_view text) {
@@ -124,10 +131,9 @@ std::string format_duration(Nanoseconds ns) {
   const double value = static_cast<double>(ns);
   const double size = std::abs(value);
   if (size < 999.5) return fmt::format("{} ns", ns);
-  if (size < 999.5e3) return fmt::format("{:#.3g} us", value / 1e3);
-  if (size < 999.5e6) return fmt::format("{:#.3g} ms", value / 1e6);
-  if (size < 999.5e9) return fmt::format("{:#.3g} s", value / 1e9);
-  return fmt::format("{:.0f} s", value / 1e9);
+  if (size < 999.5e3) return three_digits(value / 1e3) + " us";
+  if (size < 999.5e6) return three_digits(value / 1e6) + " ms";
+  return three_digits(value / 1e9) + " s";
 }
 
 Bytes checked_add(Bytes a, Bytes b) {
