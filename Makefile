@@ -1,0 +1,59 @@
+# `make` lists the targets. Every target does its own set-up; a second run reuses the first.
+
+VENV := $(or $(VIRTUAL_ENV),$(CURDIR)/.venv)
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export PATH := $(VENV)/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/python
+
+CONFIGURE := cmake -DPython3_EXECUTABLE=$(VENV)/bin/python --log-level=WARNING --preset
+BUILD := cmake --build --parallel $(JOBS) --preset
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help setup build modules demo test test-all bench lint format clean
+
+help:  ## list the targets
+	@echo "make TARGET, where TARGET is one of"
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup:  ## system packages, virtual environment, torch, tools (once)
+	@tools/setup.sh
+
+build: setup  ## configure and compile everything into build/dev and python/tidemark
+	@$(CONFIGURE) dev
+	@$(BUILD) dev
+
+modules: setup
+	@$(CONFIGURE) dev
+	@$(BUILD) dev --target tidemark_modules
+
+demo: modules  ## train a small GPT on real text inside half its memory
+	@python examples/python/train_gpt.py
+
+test: build  ## formatting, lint, types, C++ tests, Python tests
+	@tools/check.sh
+	@ctest --preset dev
+	@tools/pytest.sh
+
+test-all: export TIDEMARK_TEST_ALL = 1
+test-all: test  ## the same with the full grids of models and budgets
+
+bench: setup  ## measure, in C++ and in Python; results go to out/
+	@$(CONFIGURE) release
+	@$(BUILD) release
+	@mkdir -p out
+	@build/release/benchmarks/cpp/tidemark_benchmarks --benchmark_out=out/cpp.json
+	@python benchmarks/python/budget_vs_throughput.py
+
+lint: build  ## clang-tidy over all C++ sources (slow), then the quick checks
+	@command -v clang-tidy >/dev/null || { echo "please run: apt-get install clang-tidy"; exit 1; }
+	@tools/clang_tidy.sh $(JOBS)
+	@tools/check.sh
+
+format: setup  ## rewrite all sources in the project's format
+	@find csrc tests examples benchmarks python/bindings cmake -name '*.h' -o -name '*.cc' | xargs clang-format -i
+	@ruff check --quiet --fix-only .
+	@ruff format --quiet .
+
+clean:  ## remove what was built; the virtual environment stays
+	rm -rf build out python/tidemark/*.so
