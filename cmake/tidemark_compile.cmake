@@ -8,12 +8,14 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   list(APPEND TIDEMARK_WARNINGS -Wno-restrict)  # false alarms on std::string (gcc bug 105651)
 endif()
 
-# ccache serves files that use a precompiled header only when told that this is safe.
+# ccache serves files that use a precompiled header only when told that this is safe. Paths are
+# hashed relative to the checkout, so that a fresh clone finds what another one compiled.
 if(PROJECT_IS_TOP_LEVEL AND CMAKE_CXX_COMPILER_LAUNCHER MATCHES "^$|^([^;]*/)?ccache$")
   find_program(TIDEMARK_CCACHE ccache)
   if(TIDEMARK_CCACHE)
     set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
         CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
         ${TIDEMARK_CCACHE})
   endif()
 endif()
