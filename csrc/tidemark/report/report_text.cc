@@ -1,0 +1,173 @@
+// The report for people. The first three lines answer "does it fit, how slow, how sure"; the last
+// line says what to do next.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "tidemark/report/report.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int kBarWidth = 32;
+constexpr int kNameWidth = 44;
+
+class Text {
+ public:
+  template <typename... Args>
+  void line(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    while (!text_.empty() && text_.back() == ' ') text_.pop_back();
+    text_ += '\n';
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
+
+double share_of(Bytes part, Bytes whole) {
+  return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+}
+
+// A long module path keeps its end, which tells modules apart.
+std::string shorten(const std::string& name) {
+  if (name.size() <= kNameWidth) return name;
+  return "..." + name.substr(name.size() - (kNameWidth - 3));
+}
+
+std::string place(const std::string& scope, const std::string& source) {
+  if (scope.empty()) return source;
+  return source.empty() ? scope : scope + ", " + source;
+}
+
+void write_fit(const Report& report, Text& text) {
+  if (!report.budget_bytes) {
+    text.line("fits      peak {} with everything kept", format_bytes(report.unplanned_peak_bytes));
+    return;
+  }
+  text.line("fits      {}: {} peak {} ({} of the budget of {}); {} without a plan",
+            report.fits ? "yes" : "NO", report.measured_peak_bytes ? "predicted" : "promised",
+            format_bytes(report.peak.bytes),
+            percent(share_of(report.peak.bytes, *report.budget_bytes)),
+            format_bytes(*report.budget_bytes), format_bytes(report.unplanned_peak_bytes));
+}
+
+void write_slowdown(const Report& report, Text& text) {
+  if (!report.budget_bytes) {
+    text.line("slower    nothing is computed again; the ops of the step take {}",
+              format_duration(report.step_ns));
+    return;
+  }
+  text.line("slower    {}: {} of ops computed again, on top of {}", percent(report.overhead),
+            format_duration(report.recompute_ns), format_duration(report.step_ns));
+}
+
+void write_certainty(const Report& report, Text& text) {
+  const char* origin = report.is_estimate ? "estimated: costs and workspace are modelled"
+                                          : "recorded on this kind of device";
+  if (!report.budget_bytes) {
+    text.line("sure      {}", origin);
+    return;
+  }
+  text.line("sure      step time at most {} above the best possible; {}", percent(report.gap),
+            origin);
+}
+
+void write_limits(const Report& report, Text& text) {
+  if (!report.budget_bytes) return;
+  std::string least = report.least_feasible_bytes
+                          ? "; least feasible " + format_bytes(*report.least_feasible_bytes)
+                          : "";
+  text.line("limits    no plan runs below {}{}", format_bytes(report.floor_bytes), least);
+}
+
+void write_run(const Report& report, Text& text) {
+  if (report.measured_peak_bytes) {
+    const Bytes difference = *report.measured_peak_bytes - report.peak.bytes;
+    text.line("measured  peak {} ({})", format_bytes(*report.measured_peak_bytes),
+              difference == 0 ? "as predicted, to the byte"
+                              : fmt::format("{:+d} B against the prediction", difference));
+  }
+  if (report.steps) {
+    text.line("steps     {} watched, {} planned, {} adapted, {} diverged", report.steps->watched,
+              report.steps->planned, report.steps->adapted, report.steps->diverged);
+  }
+}
+
+void write_category(std::string_view name, Bytes bytes, Bytes whole, Text& text) {
+  if (bytes == 0) return;
+  const int length = static_cast<int>(share_of(bytes, whole) * kBarWidth + 0.5);
+  text.line("  {:<12}{:>12}  {}", name, format_bytes(bytes), std::string(std::max(length, 0), '#'));
+}
+
+void write_categories(const Peak& peak, Text& text) {
+  for (int i = 0; i < kNumCategories; ++i) {
+    write_category(to_string(static_cast<Category>(i)),
+                   peak.by_category[static_cast<std::size_t>(i)], peak.bytes, text);
+  }
+  write_category("untouched", peak.untouched_bytes, peak.bytes, text);
+  write_category("workspace", peak.workspace_bytes, peak.bytes, text);
+}
+
+void write_scopes(const Peak& peak, Text& text) {
+  if (peak.by_scope.empty()) return;
+  text.line("by module");
+  for (const ScopeBytes& scope : peak.by_scope) {
+    text.line("  {:<{}}{:>12}", shorten(scope.scope), kNameWidth, format_bytes(scope.bytes));
+  }
+}
+
+void write_largest(const Peak& peak, Text& text) {
+  if (peak.largest.empty()) return;
+  text.line("largest values");
+  for (const PeakValue& value : peak.largest) {
+    text.line("  {:<{}}{:>12}  {}{}{}", shorten(value.scope), kNameWidth, format_bytes(value.bytes),
+              value.op.empty() ? std::string(to_string(value.category)) : value.op,
+              value.source.empty() ? "" : " at " + value.source,
+              value.is_restored ? " (computed again)" : "");
+  }
+}
+
+void write_peak(const Peak& peak, Text& text) {
+  const std::string where = place(shorten(peak.scope), peak.source);
+  text.line("");
+  text.line("at the peak: {} in {}{}", peak.op.empty() ? "(no event)" : peak.op,
+            peak.phase.empty() ? "the step" : peak.phase, where.empty() ? "" : " (" + where + ")");
+  write_categories(peak, text);
+  write_scopes(peak, text);
+  write_largest(peak, text);
+}
+
+void write_work(const Report& report, Text& text) {
+  text.line("");
+  text.line(
+      "{} ops, {} values; {} values ({}) dropped for a time, {} ops computed again, {} ops "
+      "pinned",
+      report.num_ops, report.num_values, report.num_dropped, format_bytes(report.dropped_bytes),
+      report.num_replays, report.num_pinned);
+}
+
+}  // namespace
+
+std::string to_text(const Report& report) {
+  Text text;
+  write_fit(report, text);
+  write_slowdown(report, text);
+  write_certainty(report, text);
+  write_limits(report, text);
+  write_run(report, text);
+  write_peak(report.peak, text);
+  write_work(report, text);
+  text.line("next: {}", report.next);
+  return text.take();
+}
+
+}  // namespace tidemark
