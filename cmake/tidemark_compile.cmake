@@ -10,7 +10,7 @@ endif()
 
 # ccache serves files that use a precompiled header only when told that this is safe. Paths are
 # hashed relative to the checkout, so that a fresh clone finds what another one compiled.
-if(PROJECT_IS_TOP_LEVEL AND CMAKE_CXX_COMPILER_LAUNCHER MATCHES "^$|^([^;]*/)?ccache$")
+if(PROJECT_IS_TOP_LEVEL AND "${CMAKE_CXX_COMPILER_LAUNCHER}" MATCHES "^$|^([^;]*/)?ccache$")
   find_program(TIDEMARK_CCACHE ccache)
   if(TIDEMARK_CCACHE)
     set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
