@@ -78,7 +78,8 @@ struct Handle {
 
 // One thing that happens in a step. Fields that do not belong to `kind` are empty.
 //
-//   op      reads `inputs` (each value once, in order of first use), makes `outputs`. Values written
+//   op      reads `inputs` (each value once, in order of first use), makes `outputs`. Values
+//   written
 //           in place stand in both and in `in_place`.
 //   unpack  a maximal run of unpacks by one call of one backward node: all `handles` are restored
 //           before the first is served. `values` are the values of those handles that are managed.
@@ -86,21 +87,21 @@ struct Handle {
 //           exactly that value.
 struct Event {
   EventKind kind = EventKind::kOp;
-  std::string name;                    // op: "aten::mm" or "aten::add.Tensor"; unpack: node name
-  Phase phase = Phase::kForward;       // kBackward: a graph task was current
-  std::string scope;                   // module path, "" if unknown
-  std::string source;                  // "file.py:12", "" if unknown
-  Nanoseconds cost_ns = 0;             // measured or estimated time of the op
-  Bytes workspace_bytes = 0;           // live_peak - max(live_before, live_after), >= 0
+  std::string name;               // op: "aten::mm" or "aten::add.Tensor"; unpack: node name
+  Phase phase = Phase::kForward;  // kBackward: a graph task was current
+  std::string scope;              // module path, "" if unknown
+  std::string source;             // "file.py:12", "" if unknown
+  Nanoseconds cost_ns = 0;        // measured or estimated time of the op
+  Bytes workspace_bytes = 0;      // live_peak - max(live_before, live_after), >= 0
   std::vector<ValueIndex> inputs;
   std::vector<ValueIndex> outputs;
   std::vector<InPlace> in_place;
-  std::vector<ValueIndex> frees;       // inputs whose block the op itself released
-  std::vector<std::string> shapes;     // per tensor result of the op: "f32[8,256]"
-  std::string pinned;                  // why it must not be replayed; "" = replayable
-  bool rng = false;                    // draws random numbers (replayed from its generator state)
-  std::vector<HandleNumber> handles;   // unpack only
-  std::vector<ValueIndex> values;      // unpack only
+  std::vector<ValueIndex> frees;      // inputs whose block the op itself released
+  std::vector<std::string> shapes;    // per tensor result of the op: "f32[8,256]"
+  std::string pinned;                 // why it must not be replayed; "" = replayable
+  bool rng = false;                   // draws random numbers (replayed from its generator state)
+  std::vector<HandleNumber> handles;  // unpack only
+  std::vector<ValueIndex> values;     // unpack only
   bool operator==(const Event&) const = default;
 };
 
@@ -108,23 +109,23 @@ struct Event {
 struct Value {
   BlockIndex block = 0;
   std::int32_t version = 0;
-  Bytes bytes = 0;                     // nbytes as requested; equal for all versions of a block
+  Bytes bytes = 0;  // nbytes as requested; equal for all versions of a block
   Category category = Category::kOther;
-  EventIndex producer = kNone;         // kNone: a source
-  std::vector<Interval> holds;         // sorted, disjoint, may touch; a source's first begins at 0
-  std::vector<Handle> handles;         // sorted by number
-  EventIndex overwritten_at = kNone;   // event that begins the block's next version
-  bool persistent = false;             // its block lives past the step
-  bool gc_held = false;                // died by Python's cycle collector: excluded from equality
-  std::string scope;                   // module or parameter path, "" if unknown
+  EventIndex producer = kNone;        // kNone: a source
+  std::vector<Interval> holds;        // sorted, disjoint, may touch; a source's first begins at 0
+  std::vector<Handle> handles;        // sorted by number
+  EventIndex overwritten_at = kNone;  // event that begins the block's next version
+  bool persistent = false;            // its block lives past the step
+  bool gc_held = false;               // died by Python's cycle collector: excluded from equality
+  std::string scope;                  // module or parameter path, "" if unknown
   bool operator==(const Value&) const = default;
 };
 
 // What was live when the step began.
 struct Entry {
   std::vector<Bytes> bytes_by_category = std::vector<Bytes>(kNumCategories, 0);
-  Bytes other_bytes = 0;               // live blocks the step neither touches nor lets die: an offset
-  std::vector<BlockIndex> blocks;      // blocks that the step touches or that die in it
+  Bytes other_bytes = 0;           // live blocks the step neither touches nor lets die: an offset
+  std::vector<BlockIndex> blocks;  // blocks that the step touches or that die in it
   bool operator==(const Entry&) const = default;
 };
 
@@ -134,8 +135,8 @@ struct StepGraph {
   std::vector<Value> values;
   Entry entry;
   std::string device = "cpu";
-  std::string recorded_by;             // "tidemark 0.1.0 torch 2.13.0", free text
-  bool is_estimate = false;            // recorded on fake tensors: costs and workspace are modelled
+  std::string recorded_by;   // "tidemark 0.1.0 torch 2.13.0", free text
+  bool is_estimate = false;  // recorded on fake tensors: costs and workspace are modelled
   // True for graphs of this project's recorder: actions only where the runtime can act (after a
   // forward op, inside an unpack). False for graphs from elsewhere: before any op.
   bool has_runtime_actions = true;
