@@ -75,11 +75,10 @@ function(tidemark_library target component)
   target_link_options(${target} PRIVATE -Wl,--no-undefined)
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${component}
-    VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib"
-    INSTALL_RPATH "$ORIGIN")
-  if(SKBUILD)  # wheels hold no symbolic links, so the library has its one name there
-    set_target_properties(${target} PROPERTIES VERSION "" SOVERSION "" NO_SONAME OFF)
+    INSTALL_RPATH "${TIDEMARK_INSTALL_RPATH}")
+  if(NOT SKBUILD)  # wheels hold no symbolic links, so the library has one name there
+    set_target_properties(${target} PROPERTIES
+      VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   endif()
 endfunction()

@@ -52,3 +52,10 @@ target_link_libraries(tidemark_libtorch INTERFACE
 add_library(tidemark_libtorch_python INTERFACE IMPORTED GLOBAL)
 target_link_libraries(tidemark_libtorch_python INTERFACE
   tidemark_libtorch "${TIDEMARK_TORCH_LIB_DIR}/libtorch_python.so")
+
+# Installed libraries find torch where it was; in a wheel, in the folder beside them.
+if(SKBUILD)
+  list(APPEND TIDEMARK_INSTALL_RPATH "$ORIGIN/../torch/lib")
+else()
+  list(APPEND TIDEMARK_INSTALL_RPATH "${TIDEMARK_TORCH_LIB_DIR}")
+endif()

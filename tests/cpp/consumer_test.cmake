@@ -13,7 +13,7 @@ endfunction()
 file(REMOVE_RECURSE "${WORK}")
 step(${CMAKE_COMMAND} --install "${BUILD}" --prefix "${WORK}/prefix")
 step(${CMAKE_COMMAND} -S "${SOURCE}" -B "${WORK}/build" -DCMAKE_BUILD_TYPE=Release
-     "-DCMAKE_PREFIX_PATH=${WORK}/prefix;${PREFIX_PATH}")
+     "-DCMAKE_PREFIX_PATH=${WORK}/prefix\;${PREFIX_PATH}")
 step(${CMAKE_COMMAND} --build "${WORK}/build")
 list(POP_FRONT RUN program)
 step("${WORK}/build/${program}" ${RUN})
