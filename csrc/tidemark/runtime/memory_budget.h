@@ -1,0 +1,166 @@
+// MemoryBudget: holds training steps to a number of bytes.
+//
+//   tidemark::MemoryBudget budget{tidemark::gib(6)};
+//   for (auto& batch : *loader) {
+//     auto step = budget.step();
+//     auto loss = loss_fn(model->forward(batch.data), batch.target);
+//     loss.backward(); optimizer.step(); optimizer.zero_grad();
+//   }
+//
+// The first steps are watched (and already held to the budget); a step that begins like one that
+// was watched follows a plan. Losses, gradients, parameters, buffers and generator state are
+// bitwise what they would be without it. While one is open the CPU allocator is Tidemark's, in
+// front of the one it found.
+//
+// What counts: storages that the thread of the step allocates between entry and exit, until they
+// die; everything alive that Tidemark's allocator made; older storages from the first touch on.
+//
+// Not thread-safe; one step at a time in the process.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "tidemark/base/bytes.h"
+#include "tidemark/graph/graph.h"
+#include "tidemark/plan/plan.h"
+#include "tidemark/plan/planner.h"
+#include "tidemark/runtime/step.h"
+
+namespace tidemark {
+
+inline constexpr Bytes kUnlimited = std::numeric_limits<Bytes>::max();
+
+struct MemoryBudgetOptions {
+  std::string policy = "auto";
+  double time_limit_s = 10.0;
+  // A plan made elsewhere, followed until the step's own variants are known.
+  std::optional<Plan> plan;
+  // Storages to count from the start, parameters and optimizer state, say.
+  std::vector<at::Tensor> track;
+};
+
+struct StepCounts {
+  std::int64_t watched = 0;
+  std::int64_t planned = 0;
+  std::int64_t adapted = 0;
+  std::int64_t diverged = 0;
+};
+
+// What is known of the last step that ended.
+struct LastStep {
+  StepKind kind = StepKind::kWatched;
+  Bytes peak_bytes = 0;
+  std::optional<Bytes> promised_bytes;
+  std::int64_t num_replays = 0;
+  Bytes tape_bytes = 0;
+  std::string difference;
+};
+
+// Thrown at step(): no plan fits. Carries what a planner said.
+class BudgetInfeasible : public std::invalid_argument {
+ public:
+  BudgetInfeasible(std::string text, PlanFailure why);
+  const PlanFailure& failure() const noexcept { return failure_; }
+
+ private:
+  PlanFailure failure_;
+};
+
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(Bytes memory, MemoryBudgetOptions options = {});
+  ~MemoryBudget();
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+
+  // A step, from construction to destruction.
+  class Scope {
+   public:
+    explicit Scope(MemoryBudget& budget);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    MemoryBudget& budget_;
+    int num_exceptions_;
+  };
+  [[nodiscard]] Scope step() { return Scope(*this); }
+
+  // The two halves of a step. enter throws BudgetInfeasible before anything has run, and
+  // std::logic_error in a step. leave(true): an exception leaves the step.
+  void enter();
+  void leave(bool aborted);
+
+  // Gives the allocator back; further steps throw. Also done by the destructor.
+  void close();
+
+  Bytes memory() const noexcept { return memory_; }
+  const StepCounts& counts() const noexcept { return counts_; }
+  const LastStep& last_step() const noexcept { return last_; }
+  // The largest peak of any step so far.
+  Bytes peak_bytes() const noexcept { return peak_; }
+  double plan_seconds() const noexcept { return plan_seconds_; }
+  std::int64_t num_variants() const noexcept { return static_cast<std::int64_t>(variants_.size()); }
+  std::int64_t num_cache_hits() const noexcept { return num_cache_hits_; }
+  // Of the variant used last; nullptr before the first step has ended.
+  const StepGraph* graph() const noexcept;
+  const Plan* plan() const noexcept;
+  // Why the last watched allocation was refused, if it was.
+  const std::optional<BudgetExceededInfo>& exceeded() const noexcept { return exceeded_; }
+
+  // Asked per forward op of watched steps; Python sets it to module path and source line.
+  void set_place_finder(PlaceFinder finder) { find_place_ = std::move(finder); }
+
+ private:
+  // One recorded form of the step.
+  struct Variant {
+    StepGraph graph;
+    std::shared_ptr<const PlanScript> script;
+    std::optional<PlanFailure> failure;
+    std::vector<Bytes> entry;      // sorted sizes: blocks it touched or let die
+    std::vector<Bytes> untouched;  // sorted sizes: what else was alive
+  };
+
+  void count_tracked();
+  bool count_foreign(c10::StorageImpl* storage, Bytes bytes);
+  void forget_dead_foreign();
+  Variant* find_variant(const std::vector<LiveBlock>& live);
+  bool matches(const Variant& variant, const std::vector<LiveBlock>& live) const;
+  void plan_variant(Variant& variant, Bytes budget);
+  std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);
+  void add_variant(StepOutcome& outcome);
+  void count(const StepOutcome& outcome);
+  [[noreturn]] void refuse(const PlanFailure& failure) const;
+
+  Bytes memory_;
+  MemoryBudgetOptions options_;
+  std::vector<std::unique_ptr<Variant>> variants_;  // most recently used first
+  std::shared_ptr<const PlanScript> prior_;
+  std::shared_ptr<Step> step_;
+  Variant* current_ = nullptr;
+  std::vector<LiveBlock> entry_blocks_;
+  struct ForeignStorage {
+    c10::weak_intrusive_ptr<c10::StorageImpl> weak;
+    Bytes bytes;
+  };
+  std::unordered_map<c10::StorageImpl*, ForeignStorage> foreign_;
+  PlaceFinder find_place_;
+  StepCounts counts_;
+  LastStep last_;
+  Bytes peak_ = 0;
+  double plan_seconds_ = 0;
+  std::int64_t num_cache_hits_ = 0;
+  std::optional<BudgetExceededInfo> exceeded_;
+  bool is_open_ = true;
+  bool must_watch_ = false;             // the last step differed from what was planned
+};
+
+}  // namespace tidemark

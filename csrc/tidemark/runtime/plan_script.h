@@ -1,0 +1,58 @@
+// PlanScript: a Plan laid out for following it by two counters, forward ops and unpacks.
+//
+// Built once per plan; steps read it. Immutable, may be shared between threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "tidemark/plan/plan.h"
+
+namespace tidemark {
+
+// One forward op of the expected step.
+struct ExpectedOp {
+  std::uint64_t flow_hash = 0;         // name and blocks read
+  std::uint64_t shape_hash = 0;        // dtypes and sizes of its results
+  const EventActions* actions = nullptr;
+};
+
+// One unpack event of the expected step.
+struct ExpectedUnpack {
+  std::vector<HandleNumber> handles;
+  const EventActions* actions = nullptr;
+};
+
+// An action with its target looked up: the forward op to replay, or the value's place.
+struct PlannedValue {
+  BlockIndex block = kNone;            // forward number
+  std::int32_t version = 0;
+};
+
+class PlanScript {
+ public:
+  explicit PlanScript(Plan plan);
+  const Plan& plan() const { return plan_; }
+  const std::vector<ExpectedOp>& ops() const { return ops_; }
+  const std::vector<ExpectedUnpack>& unpacks() const { return unpacks_; }
+  std::int32_t forward_op_of(EventIndex event) const { return op_of_event_.at(event); }
+  PlannedValue value_of(ValueIndex value) const { return values_.at(value); }
+  bool drops_anything() const { return !plan_.actions.empty(); }
+  Bytes entry_bytes() const { return entry_bytes_; }
+
+ private:
+  Plan plan_;
+  std::vector<ExpectedOp> ops_;
+  std::vector<ExpectedUnpack> unpacks_;
+  std::unordered_map<EventIndex, std::int32_t> op_of_event_;
+  std::unordered_map<ValueIndex, PlannedValue> values_;
+  Bytes entry_bytes_ = 0;
+};
+
+// The hashes that ExpectedOp holds; the running step computes them the same way.
+std::uint64_t flow_hash(std::uint64_t name_hash, const std::vector<BlockIndex>& inputs) noexcept;
+std::uint64_t shape_hash(const std::vector<std::string>& shapes) noexcept;
+
+}  // namespace tidemark

@@ -1,0 +1,296 @@
+#include "tidemark/runtime/replay.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/record_function.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "tidemark/runtime/torch_compat.h"
+
+namespace tidemark {
+namespace {
+
+constexpr std::size_t kNumberBytes = 16;
+
+// Puts a recorded state into the default generator, and the present one back at the end.
+class GeneratorScope {
+ public:
+  explicit GeneratorScope(const GeneratorState& state)
+      : impl_(at::check_generator<at::CPUGeneratorImpl>(at::detail::getDefaultCPUGenerator())),
+        engine_(impl_->engine()),
+        next_float_(impl_->next_float_normal_sample()),
+        next_double_(impl_->next_double_normal_sample()) {
+    set(state.engine, state.next_float, state.next_double);
+  }
+  ~GeneratorScope() { set(engine_, next_float_, next_double_); }
+  GeneratorScope(const GeneratorScope&) = delete;
+  GeneratorScope& operator=(const GeneratorScope&) = delete;
+
+ private:
+  void set(const at::mt19937& engine, std::optional<float> next_float,
+           std::optional<double> next_double) {
+    impl_->set_engine(engine);
+    impl_->set_next_float_normal_sample(next_float);
+    impl_->set_next_double_normal_sample(next_double);
+  }
+  at::CPUGeneratorImpl* impl_;
+  at::mt19937 engine_;
+  std::optional<float> next_float_;
+  std::optional<double> next_double_;
+};
+
+// An op with a generator argument draws from a private one, so the user's stays untouched.
+at::Generator private_generator(const GeneratorState& state) {
+  auto generator = at::detail::createCPUGenerator();
+  auto* impl = at::check_generator<at::CPUGeneratorImpl>(generator);
+  impl->set_engine(state.engine);
+  impl->set_next_float_normal_sample(state.next_float);
+  impl->set_next_double_normal_sample(state.next_double);
+  return generator;
+}
+
+c10::Storage clone_storage(const c10::Storage& source) {
+  auto copy = c10::Storage(c10::Storage::use_byte_size_t(), source.nbytes(),
+                           c10::GetAllocator(c10::kCPU), /*resizable=*/true);
+  if (source.nbytes() > 0) std::memcpy(copy.mutable_data(), source.data(), source.nbytes());
+  return copy;
+}
+
+void check_source(const TensorArg& arg, const TapedOp& op) {
+  if (!arg.version_counter.enabled()) return;
+  TORCH_CHECK(arg.version_counter.current_version() == arg.version,
+              "tidemark: cannot recompute ", op.facts->name,
+              ": a tensor it reads was modified in place after the forward pass (version ",
+              arg.version_counter.current_version(), ", expected ", arg.version, ")");
+}
+
+bool needs_value(const TensorArg& arg) {
+  return !arg.is_unread_by_replay && !arg.geometry.is_wrapped_number;
+}
+
+class ReplayRun {
+ public:
+  ReplayRun(Tape& tape, const std::vector<std::int32_t>& ops, const ValueSet& targets)
+      : tape_(tape), ops_(ops), targets_(targets) {
+    for (std::int32_t index : ops_) {
+      for (const auto& arg : tape_.ops()[index].tensors) {
+        if (!needs_value(arg) || num_reads_left_[arg.key]++ > 0) continue;
+        // What a running replay still reads must not be evicted to make room for it.
+        if (Ref resident = tape_.find(arg.key)) locked_.push_back(std::move(resident));
+      }
+    }
+  }
+
+  RestoredValues run() {
+    for (std::int32_t index : ops_) {
+      run_one(tape_.ops()[index]);
+      forget_read(tape_.ops()[index]);
+    }
+    return std::move(restored_);
+  }
+
+ private:
+  struct Written {
+    ValueKey key;
+    c10::Storage storage;
+  };
+
+  void run_one(const TapedOp& op) {
+    TORCH_INTERNAL_ASSERT(op.is_replayable, "tidemark: replay of ", op.facts->name);
+    torch::jit::Stack stack(op.args.begin(), op.args.end());
+    for (auto& value : stack) unshare_list(value);
+    std::vector<Written> written;
+    for (const auto& arg : op.tensors) put_arg(op, arg, stack, written);
+    call(op, stack);
+    keep_results(op, stack);
+    for (auto& [key, storage] : written) keep_if_wanted(key, std::move(storage));
+  }
+
+  // Lists are shared by reference between stacks; the taped one must stay empty.
+  static void unshare_list(c10::IValue& value) {
+    if (value.isTensorList()) value = value.toTensorList().copy();
+    else if (value.isOptionalTensorList()) value = value.toOptionalTensorList().copy();
+  }
+
+  void put_arg(const TapedOp& op, const TensorArg& arg, torch::jit::Stack& stack,
+               std::vector<Written>& written) {
+    if (arg.is_unread_by_replay) return;  // stays None
+    c10::Storage storage = arg.geometry.is_wrapped_number ? number_storage(arg)
+                                                          : input_storage(op, arg, written);
+    at::Tensor tensor = make_view(std::move(storage), arg.geometry);
+    c10::IValue& slot = stack[arg.position];
+    if (arg.list_index == kNone) {
+      slot = std::move(tensor);
+    } else if (slot.isTensorList()) {
+      slot.toTensorList().set(arg.list_index, std::move(tensor));
+    } else {
+      slot.toOptionalTensorList().set(arg.list_index, std::move(tensor));
+    }
+  }
+
+  static c10::Storage number_storage(const TensorArg& arg) {
+    void* bytes = const_cast<char*>(arg.number.data());
+    return c10::Storage(c10::Storage::use_byte_size_t(), kNumberBytes,
+                        c10::DataPtr(bytes, c10::Device(c10::kCPU)), nullptr, false);
+  }
+
+  c10::Storage input_storage(const TapedOp& op, const TensorArg& arg,
+                             std::vector<Written>& written) {
+    check_source(arg, op);
+    auto it = restored_.find(arg.key);
+    const bool is_temporary = it != restored_.end();
+    c10::Storage storage;
+    if (is_temporary) {
+      storage = it->second.storage();
+    } else {
+      Ref resident = tape_.find(arg.key);
+      TORCH_CHECK(resident, "tidemark: cannot recompute ", op.facts->name,
+                  ": one of its inputs is no longer in memory");
+      storage = resident.storage();
+    }
+    if (!arg.is_written) return storage;
+    const bool is_private =
+        is_temporary && num_reads_left_[arg.key] == 1 && targets_.count(arg.key) == 0;
+    if (!is_private) storage = clone_storage(storage);
+    written.push_back({{arg.key.block, arg.key.version + 1}, storage});
+    return storage;
+  }
+
+  static void call(const TapedOp& op, torch::jit::Stack& stack) {
+    using c10::DispatchKey;
+    c10::impl::ForceDispatchKeyGuard keys(
+        c10::DispatchKeySet({DispatchKey::BackendSelect}),
+        c10::autograd_dispatch_keyset_with_ADInplaceOrView | c10::autocast_dispatch_keyset |
+            c10::DispatchKeySet({kTapKey}));
+    // Some kernels choose what they return by it (oneDNN's RNN workspace).
+    c10::AutoGradMode grad_mode(op.grad_mode);
+    RECORD_FUNCTION("tidemark::replay", c10::ArrayRef<c10::IValue>{});
+    std::optional<GeneratorScope> generator;
+    if (op.random && op.facts->generator_arg >= 0) {
+      stack[op.facts->generator_arg] = private_generator(*op.random);
+    } else if (op.random) {
+      generator.emplace(*op.random);
+    }
+    op.op.callBoxed(&stack);
+  }
+
+  void keep_results(const TapedOp& op, torch::jit::Stack& stack) {
+    std::uint16_t flat = 0;
+    for (const auto& value : torch::jit::last(stack, op.facts->num_returns)) {
+      visit_tensors(value, [&](int, const at::Tensor& tensor) {
+        const std::uint16_t index = flat++;
+        for (const auto& result : op.results) {
+          if (result.index == index) keep_if_wanted({result.block, 0}, tensor.storage());
+        }
+      });
+    }
+  }
+
+  void keep_if_wanted(ValueKey key, c10::Storage storage) {
+    auto reads = num_reads_left_.find(key);
+    const bool is_read = reads != num_reads_left_.end() && reads->second > 0;
+    if (!is_read && targets_.count(key) == 0) return;
+    if (tape_.is_resident(key)) return;
+    SeenStorage* seen = tape_.enter_restored(storage, key);
+    restored_.insert_or_assign(key, Ref(std::move(storage), seen));
+  }
+
+  void forget_read(const TapedOp& op) {
+    for (const auto& arg : op.tensors) {
+      if (!needs_value(arg)) continue;
+      if (--num_reads_left_[arg.key] == 0 && targets_.count(arg.key) == 0) restored_.erase(arg.key);
+    }
+  }
+
+  Tape& tape_;
+  const std::vector<std::int32_t>& ops_;
+  const ValueSet& targets_;
+  std::unordered_map<ValueKey, int, ValueKeyHash> num_reads_left_;
+  RestoredValues restored_;
+  std::vector<Ref> locked_;
+};
+
+// The op that makes `key`, or nullptr if there is none that may run again.
+const TapedOp* producer_of(Tape& tape, ValueKey key) {
+  const TapeBlock& block = tape.block(key.block);
+  if (key.version >= static_cast<std::int32_t>(block.writers.size())) return nullptr;
+  const std::int32_t writer = block.writers[key.version];
+  if (writer == kNone) return nullptr;
+  const TapedOp& op = tape.ops()[writer];
+  return op.is_replayable ? &op : nullptr;
+}
+
+bool are_sources_unchanged(const TapedOp& op) {
+  return std::all_of(op.tensors.begin(), op.tensors.end(), [](const TensorArg& arg) {
+    return arg.is_unread_by_replay || !arg.version_counter.enabled() ||
+           arg.version_counter.current_version() == arg.version;
+  });
+}
+
+// Collects the ops that restore `targets`; returns the value that cannot be restored, if any.
+std::optional<ValueKey> collect(Tape& tape, std::vector<ValueKey> work,
+                                std::vector<std::int32_t>& ops) {
+  ValueSet visited(work.begin(), work.end());
+  std::unordered_set<std::int32_t> chosen;
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    const ValueKey key = work[i];
+    if (tape.is_resident(key)) continue;
+    const TapedOp* op = producer_of(tape, key);
+    if (op == nullptr || !are_sources_unchanged(*op)) return key;
+    if (!chosen.insert(op->index).second) continue;
+    ops.push_back(op->index);
+    for (const auto& arg : op->tensors) {
+      if (needs_value(arg) && visited.insert(arg.key).second) work.push_back(arg.key);
+    }
+  }
+  std::sort(ops.begin(), ops.end());
+  return std::nullopt;
+}
+
+// Walks from `key` up to what cannot be recomputed; returns false if some of that is not resident.
+bool collect_anchors(Tape& tape, ValueKey key, std::vector<Ref>* anchors) {
+  std::vector<ValueKey> work = {key};
+  ValueSet visited = {key};
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    const TapedOp* op = producer_of(tape, work[i]);
+    if (op == nullptr) {
+      Ref ref = tape.find(work[i]);
+      if (i == 0 || !ref) return false;
+      if (anchors != nullptr) anchors->push_back(std::move(ref));
+      continue;
+    }
+    if (!are_sources_unchanged(*op)) return false;
+    for (const auto& arg : op->tensors) {
+      if (needs_value(arg) && visited.insert(arg.key).second) work.push_back(arg.key);
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+RestoredValues replay(Tape& tape, const std::vector<std::int32_t>& ops, const ValueSet& targets) {
+  return ReplayRun(tape, ops, targets).run();
+}
+
+std::vector<std::int32_t> replay_closure(Tape& tape, const std::vector<ValueKey>& targets) {
+  std::vector<std::int32_t> ops;
+  const auto missing = collect(tape, targets, ops);
+  TORCH_CHECK(!missing,
+              "tidemark: a saved tensor that was dropped cannot be recomputed: what it was made "
+              "from is gone or was modified in place");
+  return ops;
+}
+
+bool is_recomputable(Tape& tape, ValueKey key) { return collect_anchors(tape, key, nullptr); }
+
+std::vector<Ref> recompute_anchors(Tape& tape, ValueKey key) {
+  std::vector<Ref> anchors;
+  collect_anchors(tape, key, &anchors);
+  return anchors;
+}
+
+}  // namespace tidemark

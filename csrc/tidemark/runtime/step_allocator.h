@@ -1,0 +1,93 @@
+// StepAllocator: counts the bytes of CPU storages and asks before the budget would be passed.
+//
+// It delegates every allocation to the allocator it found when it was installed, so the profiler
+// and a counter below it see exactly what they saw before. It does not decide anything: a
+// StepObserver (the running step) is told of each block, and asked for room.
+//
+// THREADS: allocate and free may be called from any thread. Only the thread that set the observer
+// reports to it; blocks that other threads make while an observer is set are not counted.
+#pragma once
+
+#include <c10/core/Allocator.h>
+
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "tidemark/base/bytes.h"
+
+namespace tidemark {
+
+using AllocationId = std::int64_t;  // Grows with every allocation of the process; never reused.
+inline constexpr AllocationId kNoAllocation = -1;
+
+// Told of the blocks of the observing thread. Called without the allocator's lock held.
+class StepObserver {
+ public:
+  virtual ~StepObserver() = default;
+  // Called before a block of `bytes` is taken. May give memory back; may throw to refuse.
+  virtual void before_allocate(Bytes bytes) = 0;
+  virtual void after_allocate(AllocationId id, Bytes bytes) = 0;
+  virtual void after_free(AllocationId id, Bytes bytes) noexcept = 0;
+};
+
+struct LiveBlock {
+  AllocationId id = kNoAllocation;
+  Bytes bytes = 0;
+};
+
+class StepAllocator final : public c10::Allocator {
+ public:
+  static StepAllocator& instance();
+
+  // Puts this allocator in front of the current CPU allocator, and takes it away again. Calls nest.
+  // Blocks that are alive at the last release stay valid and are freed through it.
+  void acquire();
+  void release();
+
+  c10::DataPtr allocate(size_t bytes) override;
+  c10::DeleterFnPtr raw_deleter() const override { return &StepAllocator::free_block; }
+  void copy_data(void* dest, const void* src, std::size_t count) const override;
+
+  void set_observer(StepObserver* observer);  // nullptr: none
+  bool is_observing_thread() const noexcept;
+
+  // Bytes of counted live blocks, and of foreign storages that were added.
+  Bytes live_bytes() const;
+  void add_foreign(Bytes bytes);
+  // The largest live_bytes() since the last reset; reset sets it to live_bytes().
+  Bytes peak_bytes() const;
+  void reset_peak();
+
+  AllocationId next_id() const;
+  AllocationId id_of(const void* data) const;  // kNoAllocation if not ours
+  std::vector<LiveBlock> live_blocks() const;  // sorted by id
+
+  // Bytes of blocks that other threads made while a step ran.
+  Bytes uncounted_bytes() const;
+
+ private:
+  struct Block {
+    AllocationId id;
+    Bytes bytes;
+    bool is_counted;
+    c10::DataPtr memory;
+  };
+  StepAllocator() = default;
+  static void free_block(void* data);
+
+  mutable std::mutex mutex_;
+  std::unordered_map<const void*, Block> blocks_;
+  c10::Allocator* under_ = nullptr;
+  int num_users_ = 0;
+  StepObserver* observer_ = nullptr;
+  std::thread::id observer_thread_;
+  Bytes live_ = 0;
+  Bytes peak_ = 0;
+  Bytes uncounted_ = 0;
+  AllocationId next_id_ = 0;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,303 @@
+#include "tidemark/runtime/tape.h"
+
+#include <ATen/Utils.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace tidemark {
+namespace {
+
+constexpr int kRunningMean = 3;
+constexpr int kRunningVar = 4;
+constexpr int kTraining = 5;
+
+bool is_training_batch_norm(const OpFacts& facts, at::ArrayRef<c10::IValue> args) {
+  return facts.is_batch_norm && args[kTraining].isBool() && args[kTraining].toBool();
+}
+
+c10::StorageImpl* storage_impl(const at::Tensor& tensor) {
+  return tensor.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl();
+}
+
+std::unique_ptr<GeneratorState> save_generator(const OpFacts& facts,
+                                               at::ArrayRef<c10::IValue> args) {
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  if (facts.generator_arg >= 0 && args[facts.generator_arg].isGenerator()) {
+    generator = args[facts.generator_arg].toGenerator();
+  }
+  auto* impl = at::check_generator<at::CPUGeneratorImpl>(generator);
+  std::lock_guard lock(impl->mutex_);
+  return std::make_unique<GeneratorState>(GeneratorState{
+      impl->engine(), impl->next_float_normal_sample(), impl->next_double_normal_sample()});
+}
+
+// The args of a taped op hold no tensor: a list keeps its length, a tensor becomes None.
+c10::IValue without_tensors(const c10::IValue& arg) {
+  if (arg.isTensor()) return arg.toTensor().defined() ? c10::IValue() : arg;
+  if (arg.isTensorList()) {
+    c10::List<at::Tensor> list;
+    list.resize(arg.toTensorVector().size());
+    return list;
+  }
+  if (arg.isOptionalTensorList()) {
+    c10::List<std::optional<at::Tensor>> list;
+    list.resize(arg.toOptionalTensorVector().size());
+    return list;
+  }
+  return arg;
+}
+
+}  // namespace
+
+SeenStorage::SeenStorage(c10::StorageImpl* impl, std::int32_t block_index, std::int32_t at_version)
+    : weak(c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(impl)),
+      raw(impl),
+      block(block_index),
+      version(at_version) {}
+
+Ref::Ref(c10::Storage storage, SeenStorage* seen) : storage_(std::move(storage)), seen_(seen) {
+  ++seen_->num_runtime_refs;
+}
+
+Ref::Ref(Ref&& other) noexcept : storage_(std::move(other.storage_)), seen_(other.seen_) {
+  other.seen_ = nullptr;
+}
+
+Ref& Ref::operator=(Ref&& other) noexcept {
+  if (this != &other) {
+    reset();
+    storage_ = std::move(other.storage_);
+    seen_ = std::exchange(other.seen_, nullptr);
+  }
+  return *this;
+}
+
+void Ref::reset() noexcept {
+  if (seen_ == nullptr) return;
+  --seen_->num_runtime_refs;
+  seen_ = nullptr;
+  // Moved out first: the free below may come back here through the allocator's observer.
+  c10::Storage last = std::exchange(storage_, c10::Storage());
+}
+
+Geometry geometry_of(const at::Tensor& tensor) {
+  auto* impl = tensor.unsafeGetTensorImpl();
+  Geometry geometry;
+  const auto sizes = impl->sizes();
+  const auto strides = impl->strides();
+  geometry.sizes.assign(sizes.begin(), sizes.end());
+  geometry.strides.assign(strides.begin(), strides.end());
+  geometry.offset = impl->storage_offset();
+  geometry.dtype = impl->dtype();
+  geometry.is_conj = tensor.is_conj();
+  geometry.is_neg = tensor.is_neg();
+  geometry.is_wrapped_number = impl->is_wrapped_number();
+  return geometry;
+}
+
+at::Tensor make_view(c10::Storage storage, const Geometry& geometry) {
+  c10::DispatchKeySet keys(c10::DispatchKey::CPU);
+  if (geometry.is_conj) keys = keys.add(c10::DispatchKey::Conjugate);
+  if (geometry.is_neg) keys = keys.add(c10::DispatchKey::Negative);
+  auto tensor =
+      at::detail::make_tensor<c10::TensorImpl>(std::move(storage), keys, geometry.dtype);
+  auto* impl = tensor.unsafeGetTensorImpl();
+  impl->set_storage_offset(geometry.offset);
+  impl->set_sizes_and_strides(geometry.sizes, geometry.strides);
+  if (geometry.is_wrapped_number) impl->set_wrapped_number(true);
+  return tensor;
+}
+
+bool is_plain(const at::Tensor& tensor) {
+  using c10::DispatchKey;
+  constexpr c10::DispatchKeySet wrappers(
+      {DispatchKey::Python, DispatchKey::FuncTorchBatched, DispatchKey::FuncTorchGradWrapper,
+       DispatchKey::Functionalize, DispatchKey::ZeroTensor, DispatchKey::MkldnnCPU});
+  auto* impl = tensor.unsafeGetTensorImpl();
+  return !impl->key_set().has_any(wrappers) && impl->has_storage() &&
+         impl->layout() == at::kStrided && impl->device_type() == c10::kCPU;
+}
+
+SeenStorage* Tape::add_block(const at::Tensor& tensor, bool is_source) {
+  c10::StorageImpl* impl = storage_impl(tensor);
+  const auto index = static_cast<std::int32_t>(blocks_.size());
+  SeenStorage& seen = storages_.emplace_back(impl, index, kNone);
+  by_storage_[impl] = &seen;
+  TapeBlock& block = blocks_.emplace_back();
+  block.original = &seen;
+  block.is_source = is_source;
+  block.bytes = static_cast<Bytes>(impl->nbytes());
+  block.allocation = StepAllocator::instance().id_of(impl->data());
+  return &seen;
+}
+
+SeenStorage* Tape::seen(const at::Tensor& tensor) {
+  auto it = by_storage_.find(storage_impl(tensor));
+  return it == by_storage_.end() ? nullptr : it->second;
+}
+
+ValueKey Tape::touch(const at::Tensor& tensor) {
+  SeenStorage* known = seen(tensor);
+  if (known == nullptr) known = add_block(tensor, true);
+  const std::int32_t version =
+      known->version == kNone ? blocks_[known->block].version : known->version;
+  return {known->block, version};
+}
+
+ValueKey Tape::enter_result(const at::Tensor& tensor, std::int32_t writer, bool& is_new) {
+  SeenStorage* known = seen(tensor);
+  is_new = known == nullptr;
+  if (is_new) {
+    known = add_block(tensor, false);
+    blocks_[known->block].writers.push_back(writer);
+  }
+  return {known->block, blocks_[known->block].version};
+}
+
+SeenStorage* Tape::enter_restored(const c10::Storage& storage, ValueKey key) {
+  SeenStorage*& slot = by_storage_[storage.unsafeGetStorageImpl()];
+  if (slot == nullptr) {
+    slot = &storages_.emplace_back(storage.unsafeGetStorageImpl(), key.block, key.version);
+  }
+  return slot;
+}
+
+void Tape::number_by_forward_op(std::int32_t index) {
+  TapeBlock& block = blocks_[index];
+  if (block.forward_number != kNone) return;
+  block.forward_number = static_cast<std::int32_t>(by_forward_number_.size());
+  by_forward_number_.push_back(index);
+}
+
+std::int32_t Tape::block_of_forward_number(std::int32_t number) const {
+  const auto size = static_cast<std::int32_t>(by_forward_number_.size());
+  return number >= 0 && number < size ? by_forward_number_[number] : kNone;
+}
+
+void Tape::capture_tensor(TapedOp& op, std::size_t position, int list_index,
+                          const at::Tensor& tensor) {
+  TensorArg& arg = op.tensors.emplace_back();
+  arg.position = static_cast<std::uint16_t>(position);
+  arg.list_index = static_cast<std::int16_t>(list_index);
+  arg.is_written = op.facts->writes[position];
+  arg.key = touch(tensor);
+  number_by_forward_op(arg.key.block);
+  arg.geometry = geometry_of(tensor);
+  auto* impl = tensor.unsafeGetTensorImpl();
+  if (arg.geometry.is_wrapped_number) {
+    std::memcpy(arg.number.data(), tensor.const_data_ptr(),
+                std::min<std::size_t>(arg.number.size(), tensor.nbytes()));
+  } else if (blocks_[arg.key.block].is_source && !impl->is_inference()) {
+    arg.version_counter = impl->version_counter();
+    arg.version = arg.version_counter.current_version();
+  }
+}
+
+void Tape::capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args) {
+  op.args.reserve(args.size());
+  for (const auto& arg : args) op.args.push_back(without_tensors(arg));
+  if (op.facts->draws_random) op.random = save_generator(*op.facts, args);
+}
+
+TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
+                        at::ArrayRef<c10::IValue> args, bool with_args) {
+  TapedOp& op = ops_.emplace_back(handle, facts, static_cast<std::int32_t>(ops_.size()));
+  op.grad_mode = c10::GradMode::is_enabled();
+  op.pinned = facts.pinned;
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    visit_tensors(args[i], [&](int list_index, const at::Tensor& tensor) {
+      if (is_plain(tensor)) {
+        capture_tensor(op, i, list_index, tensor);
+      } else {
+        op.pinned = "a tensor without a plain storage";
+      }
+    });
+  }
+  if (is_training_batch_norm(facts, args)) {
+    for (auto& arg : op.tensors) {
+      if (arg.position != kRunningMean && arg.position != kRunningVar) continue;
+      arg.is_unread_by_replay = true;
+      arg.is_written = true;
+    }
+  }
+  for (const auto& arg : op.tensors) {
+    const TapeBlock& block = blocks_[arg.key.block];
+    if (block.is_uninitialised && !arg.is_written) op.pinned = "reads uninitialised memory";
+  }
+  op.is_replayable = with_args && op.pinned.empty();
+  if (op.is_replayable) capture_args(op, args);
+  return op;
+}
+
+void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
+  std::uint16_t flat = 0;
+  for (const auto& value : returns) {
+    visit_tensors(value, [&](int, const at::Tensor& tensor) {
+      const std::uint16_t position = flat++;
+      if (!is_plain(tensor)) {
+        op.is_replayable = false;
+        op.pinned = "a result without a plain storage";
+        return;
+      }
+      bool is_new = false;
+      const ValueKey key = enter_result(tensor, op.index, is_new);
+      if (!is_new) return;
+      number_by_forward_op(key.block);
+      blocks_[key.block].is_uninitialised = op.facts->makes_uninitialised;
+      op.results.push_back({position, key.block});
+    });
+  }
+  for (const auto& arg : op.tensors) {
+    if (!arg.is_written) continue;
+    TapeBlock& block = blocks_[arg.key.block];
+    if (block.version != arg.key.version) continue;  // the same block written through two args
+    ++block.version;
+    block.is_uninitialised = false;
+    block.writers.resize(block.version + 1, kNone);
+    block.writers[block.version] = op.index;
+  }
+}
+
+void Tape::note_write(const at::Tensor& tensor) {
+  TapeBlock& block = blocks_[touch(tensor).block];
+  ++block.version;
+  block.writers.resize(block.version + 1, kNone);
+  block.writers[block.version] = kNone;
+}
+
+ValueState* Tape::find_value(ValueKey key) {
+  auto it = values_.find(key);
+  return it == values_.end() ? nullptr : &it->second;
+}
+
+Ref Tape::find(ValueKey key) {
+  const TapeBlock& block = blocks_[key.block];
+  auto lock = [&](SeenStorage* seen) -> Ref {
+    if (seen == nullptr) return {};
+    // A block that was written since holds another version; a restored one never changes.
+    if (seen->version == kNone && block.version != key.version) return {};
+    auto impl = seen->weak.lock();
+    if (!impl || impl->nbytes() < static_cast<std::size_t>(block.bytes)) return {};
+    return Ref(c10::Storage(std::move(impl)), seen);
+  };
+  if (ValueState* value = find_value(key)) {
+    if (Ref ref = lock(value->kept.seen())) return ref;
+    if (Ref ref = lock(value->serving.seen())) return ref;
+    if (Ref ref = lock(block.original)) return ref;
+    return lock(value->restored);
+  }
+  return lock(block.original);
+}
+
+Bytes Tape::tape_bytes() const {
+  Bytes bytes = 0;
+  for (const auto& op : ops_) {
+    bytes += static_cast<Bytes>(sizeof(TapedOp) + op.args.size() * sizeof(c10::IValue));
+    if (op.random) bytes += static_cast<Bytes>(sizeof(GeneratorState));
+  }
+  return bytes + static_cast<Bytes>(blocks_.size() * (sizeof(TapeBlock) + sizeof(SeenStorage)));
+}
+
+}  // namespace tidemark

@@ -1,0 +1,225 @@
+// Tape: the storages, versions and ops of one running step, by identity instead of by reference.
+//
+// It knows every storage that an op touched (weakly, which also keeps its address from being used
+// again), which op made each version of it, and enough of each forward op to run it again. It holds
+// a tensor alive only through a Ref. It never holds results of backward: one extra reference would
+// turn autograd's gradient stealing and in-place accumulation into copies.
+//
+// A block is the storage a value lies in as recorded; a value is (block, version). A block restored
+// by a replay is another StorageImpl that stands for one version of the same block.
+//
+// Not thread-safe: one step, one thread at a time.
+#pragma once
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/Tensor.h>
+#include <c10/core/Storage.h>
+#include <c10/util/SmallVector.h>
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "tidemark/graph/graph.h"
+#include "tidemark/runtime/step_allocator.h"
+#include "tidemark/trace/op_facts.h"
+
+namespace tidemark {
+
+struct ValueKey {
+  std::int32_t block = kNone;
+  std::int32_t version = 0;
+  bool operator==(const ValueKey&) const = default;
+};
+
+struct ValueKeyHash {
+  std::size_t operator()(ValueKey key) const noexcept {
+    return static_cast<std::size_t>(key.block) * 0x9e3779b97f4a7c15ull + key.version;
+  }
+};
+
+// One StorageImpl that the step has seen.
+struct SeenStorage {
+  SeenStorage(c10::StorageImpl* impl, std::int32_t block, std::int32_t version);
+  c10::weak_intrusive_ptr<c10::StorageImpl> weak;
+  c10::StorageImpl* raw;
+  std::int32_t block;
+  std::int32_t version;     // kNone: the original, follows the block's version
+  int num_runtime_refs = 0; // how many of its references are the runtime's
+
+  bool is_held_by_program() const { return static_cast<int>(weak.use_count()) > num_runtime_refs; }
+};
+
+// A reference of the runtime to a storage, counted in SeenStorage::num_runtime_refs.
+class Ref {
+ public:
+  Ref() = default;
+  Ref(c10::Storage storage, SeenStorage* seen);
+  Ref(Ref&& other) noexcept;
+  Ref& operator=(Ref&& other) noexcept;
+  ~Ref() { reset(); }
+  void reset() noexcept;
+  explicit operator bool() const { return seen_ != nullptr; }
+  const c10::Storage& storage() const { return storage_; }
+  SeenStorage* seen() const { return seen_; }
+
+ private:
+  c10::Storage storage_;
+  SeenStorage* seen_ = nullptr;
+};
+
+// How a tensor lies in its storage.
+struct Geometry {
+  c10::SmallVector<std::int64_t, 4> sizes;
+  c10::SmallVector<std::int64_t, 4> strides;
+  std::int64_t offset = 0;
+  caffe2::TypeMeta dtype;
+  bool is_conj = false;
+  bool is_neg = false;
+  bool is_wrapped_number = false;
+};
+
+Geometry geometry_of(const at::Tensor& tensor);
+at::Tensor make_view(c10::Storage storage, const Geometry& geometry);
+
+// A tensor argument of a taped op.
+struct TensorArg {
+  std::uint16_t position = 0;
+  std::int16_t list_index = kNone;  // kNone: not in a list
+  bool is_written = false;
+  bool is_unread_by_replay = false; // running statistics of a training batch norm
+  ValueKey key;
+  Geometry geometry;
+  std::array<char, 16> number{};    // the bytes of a wrapped number
+  c10::VariableVersion version_counter;  // of sources: a write elsewhere shows here
+  std::uint32_t version = 0;
+};
+
+struct GeneratorState {
+  at::mt19937 engine;
+  std::optional<float> next_float;
+  std::optional<double> next_double;
+};
+
+struct OpResult {
+  std::uint16_t index;  // among the tensors of all returns, lists flattened
+  std::int32_t block;
+};
+
+struct TapedOp {
+  TapedOp(const c10::OperatorHandle& handle, const OpFacts& op_facts, std::int32_t op_index)
+      : op(handle), facts(&op_facts), index(op_index) {}
+  c10::OperatorHandle op;
+  const OpFacts* facts;
+  std::int32_t index;                    // among the forward ops of the step
+  bool is_replayable = false;            // args are taped and nothing forbids running it again
+  bool grad_mode = false;
+  std::string pinned;                    // why not replayable
+  Nanoseconds cost_ns = 0;
+  std::vector<c10::IValue> args;         // tensors left out
+  c10::SmallVector<TensorArg, 3> tensors;
+  c10::SmallVector<OpResult, 2> results; // fresh storages only
+  std::unique_ptr<GeneratorState> random;
+};
+
+struct TapeBlock {
+  SeenStorage* original = nullptr;
+  std::int32_t version = 0;              // writes seen so far
+  std::int32_t forward_number = kNone;   // order of first touch by a forward op
+  bool is_source = false;                // existed before the step, or nobody saw it made
+  bool is_uninitialised = false;         // made by empty* and not written since
+  Bytes bytes = 0;
+  AllocationId allocation = kNoAllocation;
+  c10::SmallVector<std::int32_t, 2> writers;  // per version: the op that made it, or kNone
+};
+
+// What the step knows of one value beyond its block.
+struct ValueState {
+  Ref kept;                     // the runtime's reference
+  Ref serving;                  // restored for handles about to be served
+  SeenStorage* restored = nullptr;
+  int num_handles = 0;
+  int num_pending = 0;          // handles of the current unpack event not served yet
+  std::int64_t last_use = 0;    // forward ops seen when it was packed or restored last
+  std::vector<Ref> anchors;     // evicted: what it is recomputed from and cannot be itself
+  bool is_dropped = false;      // handles packed from now on are born dropped
+};
+
+// Returns whether `tensor` is a dense CPU tensor with a storage of its own and no wrapper.
+bool is_plain(const at::Tensor& tensor);
+
+// Calls visit(list_index, tensor) for every defined tensor in `value`.
+template <typename Visitor>
+void visit_tensors(const c10::IValue& value, Visitor&& visit);
+
+class Tape {
+ public:
+  // The block and version `tensor` shows now; an unknown storage becomes a source.
+  ValueKey touch(const at::Tensor& tensor);
+  // As touch, for a storage that an op has just made. `writer` is the op's index.
+  ValueKey enter_result(const at::Tensor& tensor, std::int32_t writer, bool& is_new);
+  // Enters a storage that a replay made for `key`.
+  SeenStorage* enter_restored(const c10::Storage& storage, ValueKey key);
+
+  // Captures a forward op before it runs.
+  TapedOp& begin_op(const c10::OperatorHandle& op, const OpFacts& facts,
+                    at::ArrayRef<c10::IValue> args, bool with_args);
+  // Notes the results and writes of the op that begin_op captured last.
+  void end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns);
+  // A write to `tensor` by an op that is not taped.
+  void note_write(const at::Tensor& tensor);
+
+  // The storage that holds `key` at its version now, or an empty Ref.
+  Ref find(ValueKey key);
+  bool is_resident(ValueKey key) { return static_cast<bool>(find(key)); }
+
+  std::deque<TapedOp>& ops() { return ops_; }
+  TapeBlock& block(std::int32_t index) { return blocks_[index]; }
+  std::int32_t num_blocks() const { return static_cast<std::int32_t>(blocks_.size()); }
+  // kNone if no forward op has touched that many blocks.
+  std::int32_t block_of_forward_number(std::int32_t number) const;
+  ValueState& value(ValueKey key) { return values_[key]; }
+  ValueState* find_value(ValueKey key);
+  auto& values() { return values_; }
+  SeenStorage* seen(const at::Tensor& tensor);
+  void number_by_forward_op(std::int32_t block);
+
+  Bytes tape_bytes() const;
+
+ private:
+  SeenStorage* add_block(const at::Tensor& tensor, bool is_source);
+  void capture_tensor(TapedOp& op, std::size_t position, int list_index,
+                      const at::Tensor& tensor);
+  void capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args);
+
+  std::deque<SeenStorage> storages_;  // stable addresses
+  std::unordered_map<c10::StorageImpl*, SeenStorage*> by_storage_;
+  std::vector<TapeBlock> blocks_;
+  std::vector<std::int32_t> by_forward_number_;
+  std::deque<TapedOp> ops_;           // stable addresses
+  std::unordered_map<ValueKey, ValueState, ValueKeyHash> values_;
+};
+
+template <typename Visitor>
+void visit_tensors(const c10::IValue& value, Visitor&& visit) {
+  if (value.isTensor()) {
+    if (value.toTensor().defined()) visit(kNone, value.toTensor());
+  } else if (value.isTensorList()) {
+    int i = 0;
+    for (const at::Tensor& tensor : value.toTensorVector()) {
+      if (tensor.defined()) visit(i, tensor);
+      ++i;
+    }
+  } else if (value.isOptionalTensorList()) {
+    int i = 0;
+    for (const auto& tensor : value.toOptionalTensorVector()) {
+      if (tensor && tensor->defined()) visit(i, *tensor);
+      ++i;
+    }
+  }
+}
+
+}  // namespace tidemark

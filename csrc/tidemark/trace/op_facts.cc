@@ -1,0 +1,99 @@
+#include "tidemark/trace/op_facts.h"
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <unordered_map>
+
+#include "tidemark/graph/hash.h"
+
+namespace tidemark {
+namespace {
+
+bool starts_with_any(std::string_view name, std::initializer_list<std::string_view> prefixes) {
+  for (auto prefix : prefixes) {
+    if (name.substr(0, prefix.size()) == prefix) return true;
+  }
+  return false;
+}
+
+bool is_any(std::string_view name, std::initializer_list<std::string_view> names) {
+  for (auto candidate : names) {
+    if (name == candidate) return true;
+  }
+  return false;
+}
+
+bool is_pure_view(const c10::FunctionSchema& schema, bool writes_any) {
+  if (is_any(schema.name(), {"aten::_unsafe_view", "aten::detach", "aten::_reshape_alias"})) {
+    return true;
+  }
+  if (schema.returns().empty() || writes_any) return false;
+  for (const auto& result : schema.returns()) {
+    if (result.alias_info() == nullptr || result.alias_info()->isWrite()) return false;
+  }
+  return true;
+}
+
+// Integer results of these steer what runs next, or their shapes depend on data.
+std::string pin_reason(const c10::OperatorHandle& op) {
+  const std::string& name = op.schema().name();
+  if (!starts_with_any(name, {"aten::", "prims::"})) return "unknown namespace";
+  if (op.hasTag(at::Tag::dynamic_output_shape)) return "data-dependent output shape";
+  if (op.hasTag(at::Tag::data_dependent_output)) return "data-dependent output";
+  if (is_any(name, {"aten::sort", "aten::topk", "aten::argmax", "aten::argmin", "aten::argsort",
+                    "aten::multinomial", "aten::nonzero", "aten::kthvalue", "aten::mode",
+                    "aten::median", "aten::searchsorted", "aten::bucketize", "aten::unique_dim"})) {
+    return "integer results that steer others";
+  }
+  if (is_any(name, {"aten::_native_batch_norm_legit", "aten::_batch_norm_with_update"})) {
+    return "writes running statistics that cannot be left out";
+  }
+  if (is_any(name, {"aten::set_", "aten::resize_", "aten::resize_as_"})) return "changes a storage";
+  return "";
+}
+
+std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
+  auto facts = std::make_unique<OpFacts>();
+  const auto& schema = op.schema();
+  facts->name = schema.name();
+  if (!schema.overload_name().empty()) facts->name += "." + schema.overload_name();
+  facts->name_hash = hash_bytes(facts->name);
+  facts->num_args = schema.arguments().size();
+  facts->num_returns = schema.returns().size();
+  for (std::size_t i = 0; i < facts->num_args; ++i) {
+    const auto& argument = schema.arguments()[i];
+    const bool writes = argument.alias_info() != nullptr && argument.alias_info()->isWrite();
+    facts->writes.push_back(writes);
+    facts->writes_any |= writes;
+    if (argument.type()->str().find("Generator") != std::string::npos) {
+      facts->generator_arg = static_cast<int>(i);
+    }
+  }
+  facts->is_view = is_pure_view(schema, facts->writes_any);
+  facts->draws_random = op.hasTag(at::Tag::nondeterministic_seeded);
+  facts->makes_uninitialised = starts_with_any(
+      schema.name(), {"aten::empty", "aten::new_empty", "aten::_empty"});
+  facts->is_batch_norm = is_any(schema.name(), {"aten::native_batch_norm", "aten::cudnn_batch_norm",
+                                                "aten::miopen_batch_norm"});
+  facts->pinned = pin_reason(op);
+  return facts;
+}
+
+}  // namespace
+
+const OpFacts& facts_of(const c10::OperatorHandle& op) {
+  thread_local std::unordered_map<const void*, const OpFacts*> local;
+  const OpFacts*& slot = local[&op.schema()];
+  if (slot != nullptr) return *slot;
+  static std::mutex mutex;
+  static auto* all = new std::unordered_map<const void*, std::unique_ptr<OpFacts>>;
+  std::lock_guard lock(mutex);
+  auto& shared = (*all)[&op.schema()];
+  if (shared == nullptr) shared = read_facts(op);
+  slot = shared.get();
+  return *slot;
+}
+
+}  // namespace tidemark

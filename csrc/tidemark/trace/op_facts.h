@@ -1,0 +1,34 @@
+// OpFacts: what the tape needs to know about an operator, read once from its schema.
+//
+// Schemas lie in known ways (batch norm writes its running statistics unannounced, _unsafe_view
+// aliases its input); those are corrected here and nowhere else.
+#pragma once
+
+#include <ATen/core/dispatch/OperatorEntry.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tidemark {
+
+struct OpFacts {
+  std::string name;                // "aten::add.Tensor"
+  std::uint64_t name_hash = 0;     // FNV-1a of name
+  std::size_t num_args = 0;
+  std::size_t num_returns = 0;
+  std::vector<bool> writes;        // per argument
+  bool writes_any = false;
+  bool is_view = false;            // pure view: neither an event nor taped
+  bool draws_random = false;
+  bool makes_uninitialised = false;  // empty*, new_empty*
+  bool is_batch_norm = false;      // args 3, 4: running statistics; 5: training
+  int generator_arg = -1;
+  std::string pinned;              // why it must never be replayed, "" = may be
+};
+
+// Returns the facts of `op`; the reference stays valid for ever. Thread-safe.
+const OpFacts& facts_of(const c10::OperatorHandle& op);
+
+}  // namespace tidemark

@@ -1,0 +1,37 @@
+// Tap: shows every leaf op of the step's threads to a listener, with real tensors, below autograd,
+// after autocast and after decomposition.
+//
+// It is a boxed fallback on the dispatch key `Fake`, registered when first needed and only if
+// nobody else owns the key. While the tap is off nothing of it is on any path.
+//
+// THREADS: on or off per thread; autograd's threads inherit the state of the thread that called
+// backward. One listener at a time for the process.
+#pragma once
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/stack.h>
+
+#include <string>
+
+namespace tidemark {
+
+class OpListener {
+ public:
+  virtual ~OpListener() = default;
+  // Called instead of the op; runs it through `run_op`. The tap is off on this thread meanwhile.
+  virtual void on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
+                     torch::jit::Stack* stack) = 0;
+};
+
+// Runs the op of an on_op call below the tap.
+void run_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack);
+
+// Returns "" if the tap can be (or is) installed, else the reason in a sentence.
+std::string tap_obstacle();
+
+// Turns the tap on for the calling thread. REQUIRES: tap_obstacle() is empty, the tap is off.
+void enter_tap(OpListener* listener);
+void leave_tap();
+bool is_tap_on() noexcept;
+
+}  // namespace tidemark

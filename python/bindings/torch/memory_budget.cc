@@ -1,0 +1,132 @@
+#include "tidemark/runtime/memory_budget.h"
+
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+#include <torch/csrc/utils/pybind.h>
+
+#include "tidemark/graph/graph_json.h"
+#include "tidemark/plan/plan_json.h"
+#include "tidemark/trace/tap.h"
+
+namespace py = pybind11;
+
+namespace tidemark {
+namespace {
+
+const char* kind_text(StepKind kind) {
+  switch (kind) {
+    case StepKind::kWatched: return "watched";
+    case StepKind::kPlanned: return "planned";
+    case StepKind::kAdapted: return "adapted";
+    case StepKind::kDiverged: return "diverged";
+  }
+  return "";
+}
+
+MemoryBudgetOptions make_options(std::string policy, double time_limit_s,
+                                 const std::optional<std::string>& plan_json,
+                                 std::vector<at::Tensor> track) {
+  MemoryBudgetOptions options;
+  options.policy = std::move(policy);
+  options.time_limit_s = time_limit_s;
+  if (plan_json) options.plan = plan_from_json(*plan_json);
+  options.track = std::move(track);
+  return options;
+}
+
+py::dict last_step(const MemoryBudget& budget) {
+  const LastStep& last = budget.last_step();
+  py::dict result;
+  result["kind"] = kind_text(last.kind);
+  result["peak_bytes"] = last.peak_bytes;
+  result["promised_bytes"] = last.promised_bytes;
+  result["num_replays"] = last.num_replays;
+  result["tape_bytes"] = last.tape_bytes;
+  result["difference"] = last.difference;
+  return result;
+}
+
+py::dict counts(const MemoryBudget& budget) {
+  const StepCounts& counts = budget.counts();
+  py::dict result;
+  result["watched"] = counts.watched;
+  result["planned"] = counts.planned;
+  result["adapted"] = counts.adapted;
+  result["diverged"] = counts.diverged;
+  return result;
+}
+
+py::object exceeded(const MemoryBudget& budget) {
+  if (!budget.exceeded()) return py::none();
+  const BudgetExceededInfo& info = *budget.exceeded();
+  py::dict result;
+  result["text"] = info.text();
+  result["budget_bytes"] = info.budget_bytes;
+  result["missing_bytes"] = info.missing_bytes;
+  result["requested_bytes"] = info.requested_bytes;
+  result["op"] = info.op;
+  result["optimizer_had_begun"] = info.optimizer_had_begun;
+  return result;
+}
+
+// BudgetInfeasible becomes tidemark.BudgetInfeasible with the same fields.
+void raise_infeasible(const BudgetInfeasible& error) {
+  const PlanFailure& why = error.failure();
+  py::object type = py::module_::import("tidemark.errors").attr("BudgetInfeasible");
+  py::object instance =
+      type(error.what(), py::arg("budget_bytes") = why.budget_bytes,
+           py::arg("floor_bytes") = why.floor_bytes,
+           py::arg("least_feasible_bytes") = why.least_feasible_bytes,
+           py::arg("op") = why.op, py::arg("scope") = why.scope, py::arg("source") = why.source);
+  PyErr_SetObject(type.ptr(), instance.ptr());
+}
+
+}  // namespace
+
+void bind_memory_budget(py::module_& module) {
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const BudgetInfeasible& error) {
+      raise_infeasible(error);
+    }
+  });
+  module.def("tap_obstacle", &tap_obstacle);
+  py::class_<MemoryBudget>(module, "MemoryBudget")
+      .def(py::init([](Bytes memory, std::string policy, double time_limit_s,
+                       const std::optional<std::string>& plan_json,
+                       std::vector<at::Tensor> track) {
+        return std::make_unique<MemoryBudget>(
+            memory, make_options(std::move(policy), time_limit_s, plan_json, std::move(track)));
+      }))
+      .def("enter", &MemoryBudget::enter)
+      .def("leave", &MemoryBudget::leave)
+      .def("close", &MemoryBudget::close)
+      .def("set_place_finder",
+           [](MemoryBudget& budget, std::function<std::pair<std::string, std::string>()> find) {
+             budget.set_place_finder([find = std::move(find)] {
+               py::gil_scoped_acquire gil;
+               auto [scope, source] = find();
+               return Place{std::move(scope), std::move(source)};
+             });
+           })
+      .def_property_readonly("counts", &counts)
+      .def_property_readonly("last_step", &last_step)
+      .def_property_readonly("exceeded", &exceeded)
+      .def_property_readonly("peak_bytes", &MemoryBudget::peak_bytes)
+      .def_property_readonly("plan_seconds", &MemoryBudget::plan_seconds)
+      .def_property_readonly("num_variants", &MemoryBudget::num_variants)
+      .def_property_readonly("num_cache_hits", &MemoryBudget::num_cache_hits)
+      .def_property_readonly("graph_json",
+                             [](const MemoryBudget& budget) -> std::optional<std::string> {
+                               if (budget.graph() == nullptr) return std::nullopt;
+                               return to_json(*budget.graph());
+                             })
+      .def_property_readonly("plan_json",
+                             [](const MemoryBudget& budget) -> std::optional<std::string> {
+                               if (budget.plan() == nullptr) return std::nullopt;
+                               return to_json(*budget.plan());
+                             });
+}
+
+}  // namespace tidemark

@@ -1,0 +1,18 @@
+// tidemark._torch: the half that runs inside LibTorch. Private; python/tidemark is the face.
+#include <torch/csrc/Exceptions.h>
+#include <torch/csrc/utils/pybind.h>
+
+#include "tidemark/runtime/memory_budget.h"
+
+namespace py = pybind11;
+
+namespace tidemark {
+
+void bind_memory_budget(py::module_& module);
+
+}  // namespace tidemark
+
+PYBIND11_MODULE(_torch, module) {
+  module.doc() = "The half of Tidemark that runs inside LibTorch. Private.";
+  tidemark::bind_memory_budget(module);
+}
