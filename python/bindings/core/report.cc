@@ -1,0 +1,36 @@
+#include "tidemark/report/report.h"
+
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "bound_graph.h"
+#include "module.h"
+
+namespace tidemark::bindings {
+namespace {
+
+using Counts = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
+
+std::pair<std::string, std::string> report(const BoundGraph& bound, const Plan* plan,
+                                           const std::optional<Counts>& counts,
+                                           std::optional<Bytes> measured_peak_bytes) {
+  ReportOptions options;
+  if (counts) options.steps = std::make_from_tuple<StepCounts>(*counts);
+  options.measured_peak_bytes = measured_peak_bytes;
+  const Report made = plan == nullptr ? make_report(bound.graph, options)
+                                      : make_report(bound.graph, *plan, options);
+  return {to_text(made), to_json(made)};
+}
+
+}  // namespace
+
+void bind_report(py::module_& m) {
+  m.def("report", &report, py::arg("graph"), py::arg("plan").none(true), py::arg("counts"),
+        py::arg("measured_peak_bytes"));
+}
+
+}  // namespace tidemark::bindings

@@ -1,0 +1,74 @@
+"""What Tidemark raises, each with the facts as fields.
+
+``BudgetExceeded`` is an out-of-memory error of torch and therefore lives in
+``tidemark.budget_exceeded``, which imports torch; ``tidemark.BudgetExceeded`` finds it there.
+"""
+
+# ruff: noqa: N818 - the names say what happened; torch's OutOfMemoryError is the only "Error" here.
+
+from __future__ import annotations
+
+
+class BudgetInfeasible(ValueError):
+    """No plan was found that runs the step in the budget.
+
+    The text says what the budget is, what the least feasible one is, which op sets it and which
+    bytes no plan can give back.
+
+    Example:
+        >>> import tidemark
+        >>> graph = tidemark.StepGraph.load("step.json")
+        >>> try:
+        ...     tidemark.plan(graph, 1)
+        ... except tidemark.BudgetInfeasible as no:
+        ...     print(no.budget_bytes, no.least_feasible_bytes >= no.floor_bytes > 1)
+        1 True
+    """
+
+    budget_bytes: int
+    """What was asked for."""
+    floor_bytes: int
+    """No plan at all can run in less."""
+    least_feasible_bytes: int
+    """The least budget at which a policy found a plan."""
+    op: str
+    """The op whose working set decides the floor."""
+    scope: str
+    """Its module path, empty if unknown."""
+    source: str
+    """Its source line, empty if unknown."""
+    fixed_bytes: dict[str, int]
+    """What lies in memory there whatever a plan does, by category."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        budget_bytes: int,
+        floor_bytes: int,
+        least_feasible_bytes: int,
+        op: str = "",
+        scope: str = "",
+        source: str = "",
+        fixed_bytes: dict[str, int] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.budget_bytes = budget_bytes
+        self.floor_bytes = floor_bytes
+        self.least_feasible_bytes = least_feasible_bytes
+        self.op = op
+        self.scope = scope
+        self.source = source
+        self.fixed_bytes = dict(fixed_bytes or {})
+
+
+class PlanMismatch(ValueError):
+    """A plan was given for a step that it was not made for. The text names the first difference."""
+
+
+class ReplayMismatch(RuntimeError):
+    """Computing an op again gave another result than the forward pass. The text names the op."""
+
+
+class NotSupported(NotImplementedError):
+    """Something Tidemark cannot do. The text says what it does instead if told to."""

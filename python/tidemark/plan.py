@@ -1,0 +1,308 @@
+"""Plan: what to keep, what to drop and what to compute again; and `plan`, which makes one."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, final
+
+from tidemark import _core
+from tidemark.bytes import format_bytes, format_duration, parse_bytes
+from tidemark.errors import BudgetInfeasible, PlanMismatch
+from tidemark.graph import StepGraph
+
+
+@final
+class Plan:
+    """What a step keeps, drops and computes again, and the peak and the time that this promises.
+
+    Comes from `plan`, or from a file that another process wrote. It names no tensors and does not
+    change. ``print(plan)`` is its report.
+
+    Example:
+        >>> import tidemark
+        >>> graph = tidemark.StepGraph.load("step.json")
+        >>> made = tidemark.plan(graph, graph.peak_bytes)
+        >>> Plan.from_json(made.to_json()) == made
+        True
+    """
+
+    __slots__ = ("_graph", "_handle", "_plan_seconds")
+
+    def __init__(
+        self,
+        handle: _core.Plan,
+        graph: StepGraph | None = None,
+        plan_seconds: float | None = None,
+    ) -> None:
+        self._handle = handle
+        self._graph = graph
+        self._plan_seconds = plan_seconds
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Reads a plan from a JSON file.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The plan.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it holds no plan; the text names line, place and rule.
+
+        Example:
+            >>> import tidemark
+            >>> graph = tidemark.StepGraph.load("step.json")
+            >>> tidemark.plan(graph, graph.peak_bytes).save("plan.json")
+            >>> Plan.load("plan.json").peak_bytes <= graph.peak_bytes
+            True
+        """
+        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Reads a plan from JSON.
+
+        Args:
+            text: the JSON document, as `to_json` has it.
+
+        Returns:
+            The plan.
+
+        Raises:
+            ValueError: it is no plan; the text names line, place and rule.
+
+        Example:
+            >>> Plan.from_json("[]")
+            Traceback (most recent call last):
+            ...
+            ValueError: plan: line 1, column 1: expected an object, found '['
+        """
+        return cls(_core.plan_from_json(text))
+
+    def to_json(self) -> str:
+        """Returns the plan as JSON; the same plan always gives the same bytes."""
+        return self._handle.to_json()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the plan to a JSON file.
+
+        Args:
+            path: the file; one that exists is replaced.
+
+        Raises:
+            OSError: the file cannot be written.
+
+        Example:
+            >>> import tidemark
+            >>> graph = tidemark.StepGraph.load("step.json")
+            >>> tidemark.plan(graph, graph.peak_bytes).save("plan.json")
+        """
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    @property
+    def policy(self) -> str:
+        """The policy that found it."""
+        return self._handle.policy
+
+    @property
+    def budget_bytes(self) -> int:
+        """The budget it was made for."""
+        return self._handle.budget_bytes
+
+    @property
+    def peak_bytes(self) -> int:
+        """The peak it promises."""
+        return self._handle.peak_bytes
+
+    @property
+    def unplanned_peak_bytes(self) -> int:
+        """The peak with everything kept."""
+        return self._handle.unplanned_peak_bytes
+
+    @property
+    def floor_bytes(self) -> int:
+        """No plan at all can run the step in less."""
+        return self._handle.floor_bytes
+
+    @property
+    def least_feasible_bytes(self) -> int | None:
+        """The least budget at which a policy found a plan, if that was asked for."""
+        return self._handle.least_feasible_bytes
+
+    @property
+    def step_ns(self) -> int:
+        """The time of the step's own ops, in nanoseconds."""
+        return self._handle.step_ns
+
+    @property
+    def recompute_ns(self) -> int:
+        """The recorded time of the ops it computes again, in nanoseconds."""
+        return self._handle.recompute_ns
+
+    @property
+    def lower_bound_ns(self) -> int:
+        """No plan within the budget computes again for less than this, in nanoseconds."""
+        return self._handle.lower_bound_ns
+
+    @property
+    def overhead(self) -> float:
+        """The time it adds, as a share of the step's."""
+        return self.recompute_ns / self.step_ns if self.step_ns else 0.0
+
+    @property
+    def num_replays(self) -> int:
+        """The number of ops it computes again."""
+        return self._handle.num_replays
+
+    @property
+    def num_ops(self) -> int:
+        """The number of ops of its step."""
+        return self._handle.num_ops
+
+    @property
+    def num_values(self) -> int:
+        """The number of values of its step."""
+        return self._handle.num_values
+
+    @property
+    def graph_hash(self) -> int:
+        """The hash of the graph it was made for."""
+        return self._handle.graph_hash
+
+    @property
+    def plan_seconds(self) -> float | None:
+        """How long planning took; None for a plan from a file. No part of equality or JSON."""
+        return self._plan_seconds
+
+    def summary(self) -> dict[str, Any]:
+        """Returns what `tidemark plan --json` prints: its promises, in bytes and nanoseconds."""
+        return {
+            "fits": self.peak_bytes <= self.budget_bytes,
+            "budget_bytes": self.budget_bytes,
+            "peak_bytes": self.peak_bytes,
+            "unplanned_peak_bytes": self.unplanned_peak_bytes,
+            "floor_bytes": self.floor_bytes,
+            "least_feasible_bytes": self.least_feasible_bytes,
+            "step_ns": self.step_ns,
+            "recompute_ns": self.recompute_ns,
+            "overhead": self.overhead,
+            "lower_bound_ns": self.lower_bound_ns,
+            "policy": self.policy,
+            "plan_seconds": self.plan_seconds,
+            "num_ops": self.num_ops,
+            "num_values": self.num_values,
+            "num_replays": self.num_replays,
+        }
+
+    def check_graph(self, graph: StepGraph) -> None:
+        """Raises PlanMismatch unless the plan was made for `graph`.
+
+        Args:
+            graph: the step about to follow the plan.
+
+        Raises:
+            PlanMismatch: it was made for another one; the text names the first difference.
+
+        Example:
+            >>> import tidemark
+            >>> graph = tidemark.StepGraph.load("step.json")
+            >>> tidemark.plan(graph, graph.peak_bytes).check_graph(graph)
+        """
+        difference = _core.first_difference(self._handle, graph._handle)
+        if difference:
+            raise PlanMismatch(f"the plan was made for another step: {difference}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Plan):
+            return NotImplemented
+        return self._handle == other._handle
+
+    def __hash__(self) -> int:
+        return hash((self.graph_hash, self.budget_bytes, self.peak_bytes, self.recompute_ns))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Plan {self.policy!r}: peak {format_bytes(self.peak_bytes)} of "
+            f"{format_bytes(self.budget_bytes)}, +{100 * self.overhead:.1f} % time, "
+            f"{self.num_replays} ops computed again>"
+        )
+
+    def __str__(self) -> str:
+        from tidemark.report import make_report  # it needs this module
+
+        if self._graph is not None:
+            return str(make_report(self._graph, self))
+        return (
+            f"{self!r}\n"
+            f"without a plan: peak {format_bytes(self.unplanned_peak_bytes)}, "
+            f"{format_duration(self.step_ns)}; no plan runs below {format_bytes(self.floor_bytes)}"
+        )
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Plan.from_json, (self.to_json(),)
+
+
+def plan(
+    graph: StepGraph, budget: int | str, *, policy: str = "auto", time_limit: float = 10.0
+) -> Plan:
+    """Makes a plan that runs `graph` within `budget`. Needs no torch and no device.
+
+    Args:
+        graph: the step.
+        budget: bytes as an int, or a size such as "6 GiB".
+        policy: "auto" for the best that is found, or the name of one policy: `policies` lists
+            them.
+        time_limit: seconds after which the best plan found so far is returned.
+
+    Returns:
+        A plan whose promised peak is within the budget.
+
+    Raises:
+        BudgetInfeasible: no plan was found; carries the least feasible budget and the op that
+            sets it.
+        ValueError: the budget, the policy or the time limit is no such thing.
+
+    Example:
+        >>> graph = StepGraph.load("step.json")
+        >>> made = plan(graph, graph.peak_bytes)
+        >>> made.peak_bytes <= made.budget_bytes, made.recompute_ns
+        (True, 0)
+    """
+    budget_bytes = parse_bytes(budget)
+    started = time.perf_counter()
+    result = _core.plan(graph._handle, budget_bytes, policy, time_limit)
+    seconds = time.perf_counter() - started
+    if isinstance(result, _core.PlanFailure):
+        raise _infeasible(graph, result)
+    return Plan(result, graph, seconds)
+
+
+def policies() -> list[str]:
+    """Returns the names that `plan` accepts as `policy`.
+
+    Example:
+        >>> "auto" in policies()
+        True
+    """
+    return _core.policies()
+
+
+def _infeasible(graph: StepGraph, failure: _core.PlanFailure) -> BudgetInfeasible:
+    fixed = " + ".join(
+        f"{category} {format_bytes(size)}" for category, size in failure.fixed_bytes.items() if size
+    )
+    return BudgetInfeasible(
+        f"{failure.sentence}\n  fixed there, whatever a plan does: {fixed or 'nothing'}",
+        budget_bytes=failure.budget_bytes,
+        floor_bytes=failure.floor_bytes,
+        least_feasible_bytes=failure.least_feasible_bytes,
+        op=failure.op(graph._handle),
+        scope=failure.scope(graph._handle),
+        source=failure.source(graph._handle),
+        fixed_bytes=failure.fixed_bytes,
+    )
