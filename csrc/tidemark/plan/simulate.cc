@@ -283,9 +283,9 @@ void Run::replay(EventIndex e, EventIndex index) {
   const Event& op = graph_.events[index];
   for (ValueIndex v : op.inputs)
     if (!is_skipped_input(op, v) && !state_[v].is_temporary && !is_resident(v))
-      throw std::invalid_argument(fmt::format(
-          "event {}: replay of {} (event {}) needs value {}, which is not there", e, op.name,
-          index, v));
+      throw std::invalid_argument(
+          fmt::format("event {}: replay of {} (event {}) needs value {}, which is not there", e,
+                      op.name, index, v));
   moved_.clear();
   live_ += write_inputs(op);
   const auto is_in_place = [&op](ValueIndex v) {
@@ -340,12 +340,16 @@ void Run::drop(EventIndex e, ValueIndex v) {
   if (!state.started) state.born_dropped = true;
   const EventIndex end = hold_end_at(v, e);
   if (state.original.alive) {
-    if (end == kNone) end_original(v);
-    else set_death(v, false, end);
+    if (end == kNone)
+      end_original(v);
+    else
+      set_death(v, false, end);
   }
   if (state.restored.alive) {
-    if (end == kNone) end_restored(v);
-    else set_death(v, true, end);
+    if (end == kNone)
+      end_restored(v);
+    else
+      set_death(v, true, end);
   }
 }
 
@@ -382,8 +386,9 @@ Simulation Run::follow(const std::vector<EventActions>& actions) {
     if (acts) ++next;
   }
   if (next != actions.end())
-    throw std::invalid_argument(fmt::format(
-        "actions at event {} are out of order or past the {} events of the graph", next->event, n_));
+    throw std::invalid_argument(
+        fmt::format("actions at event {} are out of order or past the {} events of the graph",
+                    next->event, n_));
   return std::move(result_);
 }
 
@@ -397,8 +402,6 @@ Simulation simulate(const StepGraph& graph, const Plan& plan) {
   return simulate(graph, plan.actions);
 }
 
-Simulation simulate(const StepGraph& graph) {
-  return simulate(graph, std::vector<EventActions>{});
-}
+Simulation simulate(const StepGraph& graph) { return simulate(graph, std::vector<EventActions>{}); }
 
 }  // namespace tidemark

@@ -27,13 +27,13 @@ struct Reading {
 };
 
 struct Simulation {
-  std::vector<Reading> curve;     // one per event
+  std::vector<Reading> curve;  // one per event
   Bytes peak_bytes = 0;
-  EventIndex peak_event = 0;      // the first event that reaches it
-  Nanoseconds recompute_ns = 0;   // recorded cost of the replayed ops
-  Nanoseconds step_ns = 0;        // recorded cost of the step's own ops
+  EventIndex peak_event = 0;     // the first event that reaches it
+  Nanoseconds recompute_ns = 0;  // recorded cost of the replayed ops
+  Nanoseconds step_ns = 0;       // recorded cost of the step's own ops
   std::int64_t num_replays = 0;
-  std::int64_t num_clones = 0;    // written inputs that a replay had to copy first
+  std::int64_t num_clones = 0;  // written inputs that a replay had to copy first
   bool operator==(const Simulation&) const = default;
 };
 

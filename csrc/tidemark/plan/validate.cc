@@ -64,8 +64,7 @@ class Recount {
 };
 
 Answer broken(Rule rule, EventIndex event, ValueIndex value, std::string sentence) {
-  return Violation{
-      .rule = rule, .event = event, .value = value, .sentence = std::move(sentence)};
+  return Violation{.rule = rule, .event = event, .value = value, .sentence = std::move(sentence)};
 }
 
 EventIndex Recount::last_moment(ValueIndex v, const Interval& hold) const {
@@ -140,27 +139,26 @@ Answer Recount::check_action(EventIndex at, const Action& action) const {
   if (action.kind != ActionKind::kReplay) {
     if (action.target >= 0 && action.target < graph_.num_values()) return {};
     return broken(Rule::kBadId, at, kNone,
-                  fmt::format("event {} names value {}, the graph has {} values", at,
-                              action.target, graph_.num_values()));
+                  fmt::format("event {} names value {}, the graph has {} values", at, action.target,
+                              graph_.num_values()));
   }
   const bool exists = action.target >= 0 && action.target < graph_.num_events();
   if (!exists || graph_.events[action.target].kind != EventKind::kOp || action.target >= at)
-    return broken(Rule::kBadId, at, kNone,
-                  fmt::format("event {} replays event {}, which is no earlier op", at,
-                              action.target));
+    return broken(
+        Rule::kBadId, at, kNone,
+        fmt::format("event {} replays event {}, which is no earlier op", at, action.target));
   const Event& op = graph_.events[action.target];
   const bool untaped = graph_.has_runtime_actions && op.phase == Phase::kBackward;
   if (op.pinned.empty() && !untaped) return {};
-  return broken(Rule::kPinnedReplay, at, kNone,
-                fmt::format("event {} replays {} (event {}), which cannot be replayed: {}", at,
-                            op.name, action.target,
-                            untaped ? "ops of the backward pass are not taped" : op.pinned));
+  return broken(
+      Rule::kPinnedReplay, at, kNone,
+      fmt::format("event {} replays {} (event {}), which cannot be replayed: {}", at, op.name,
+                  action.target, untaped ? "ops of the backward pass are not taped" : op.pinned));
 }
 
 Answer Recount::check_list(const EventActions& list) const {
   if (list.event < 0 || list.event >= graph_.num_events())
-    return broken(Rule::kBadId, list.event, kNone,
-                  fmt::format("there is no event {}", list.event));
+    return broken(Rule::kBadId, list.event, kNone, fmt::format("there is no event {}", list.event));
   if (!is_actionable(graph_, list.event))
     return broken(Rule::kNotActionable, list.event, kNone,
                   fmt::format("the runtime cannot act at event {} ({})", list.event,
@@ -366,9 +364,9 @@ Answer Recount::check_promises() const {
                   fmt::format("the plan promises {} ns of recomputation, its replays take {} ns",
                               plan_.recompute_ns, recompute_ns_));
   if (plan_.num_replays != num_replays_)
-    return broken(Rule::kWrongReplayCount, kNone, kNone,
-                  fmt::format("the plan promises {} replays and has {}", plan_.num_replays,
-                              num_replays_));
+    return broken(
+        Rule::kWrongReplayCount, kNone, kNone,
+        fmt::format("the plan promises {} replays and has {}", plan_.num_replays, num_replays_));
   if (plan_.peak_bytes != highest_)
     return broken(Rule::kWrongPeak, plan_.peak_event, kNone,
                   fmt::format("the plan promises a peak of {} bytes, recounted it is {}",
@@ -384,9 +382,8 @@ Answer Recount::check() {
   if (Answer bad = check_shape()) return bad;
   for (ValueIndex v = 0; v < graph_.num_values(); ++v)
     if (graph_.values[v].producer == kNone)
-      places_.push_back({.value = v,
-                         .is_new_block = false,
-                         .end = std::max(end_by_holds(v), end_by_handles(v))});
+      places_.push_back(
+          {.value = v, .is_new_block = false, .end = std::max(end_by_holds(v), end_by_handles(v))});
   for (EventIndex e = 0; e < graph_.num_events(); ++e)
     if (Answer bad = walk(e)) return bad;
   return check_promises();
@@ -396,18 +393,30 @@ Answer Recount::check() {
 
 std::string_view to_string(Rule rule) noexcept {
   switch (rule) {
-    case Rule::kBadId: return "bad_id";
-    case Rule::kNotActionable: return "not_actionable";
-    case Rule::kActionOrder: return "action_order";
-    case Rule::kPinnedReplay: return "pinned_replay";
-    case Rule::kMissingInput: return "missing_input";
-    case Rule::kAbsentKeep: return "absent_keep";
-    case Rule::kAbsentAtUse: return "absent_at_use";
-    case Rule::kDroppedThenWritten: return "dropped_then_written";
-    case Rule::kWrongRecompute: return "wrong_recompute";
-    case Rule::kWrongReplayCount: return "wrong_replay_count";
-    case Rule::kWrongPeak: return "wrong_peak";
-    case Rule::kOverBudget: return "over_budget";
+    case Rule::kBadId:
+      return "bad_id";
+    case Rule::kNotActionable:
+      return "not_actionable";
+    case Rule::kActionOrder:
+      return "action_order";
+    case Rule::kPinnedReplay:
+      return "pinned_replay";
+    case Rule::kMissingInput:
+      return "missing_input";
+    case Rule::kAbsentKeep:
+      return "absent_keep";
+    case Rule::kAbsentAtUse:
+      return "absent_at_use";
+    case Rule::kDroppedThenWritten:
+      return "dropped_then_written";
+    case Rule::kWrongRecompute:
+      return "wrong_recompute";
+    case Rule::kWrongReplayCount:
+      return "wrong_replay_count";
+    case Rule::kWrongPeak:
+      return "wrong_peak";
+    case Rule::kOverBudget:
+      return "over_budget";
   }
   return "unknown";
 }

@@ -17,18 +17,18 @@
 namespace tidemark {
 
 enum class Rule : std::uint8_t {
-  kBadId,             // an event, value or op that the graph does not have, or not as named
-  kNotActionable,     // actions where the runtime cannot act
-  kActionOrder,       // events not ascending, or not replays in op order, then keeps, then drops
-  kPinnedReplay,      // replay of an op that is pinned or that the runtime does not tape
-  kMissingInput,      // replay of an op whose input is not there at its version
-  kAbsentKeep,        // keep of a value that is not there
-  kAbsentAtUse,       // a value is not there when it is unpacked
+  kBadId,               // an event, value or op that the graph does not have, or not as named
+  kNotActionable,       // actions where the runtime cannot act
+  kActionOrder,         // events not ascending, or not replays in op order, then keeps, then drops
+  kPinnedReplay,        // replay of an op that is pinned or that the runtime does not tape
+  kMissingInput,        // replay of an op whose input is not there at its version
+  kAbsentKeep,          // keep of a value that is not there
+  kAbsentAtUse,         // a value is not there when it is unpacked
   kDroppedThenWritten,  // drop of a value whose block is written while someone still wants it
-  kWrongRecompute,    // promised recompute time is not the recounted one
-  kWrongReplayCount,  // promised number of replays is not the recounted one
-  kWrongPeak,         // promised peak is not the recounted one
-  kOverBudget,        // the recounted peak is above the plan's budget
+  kWrongRecompute,      // promised recompute time is not the recounted one
+  kWrongReplayCount,    // promised number of replays is not the recounted one
+  kWrongPeak,           // promised peak is not the recounted one
+  kOverBudget,          // the recounted peak is above the plan's budget
 };
 
 TIDEMARK_API std::string_view to_string(Rule rule) noexcept;

@@ -1,0 +1,91 @@
+#include "tidemark/plan/floor.h"
+
+#include <algorithm>
+
+namespace tidemark {
+namespace {
+
+// A time in which a block is pinned: counted after every event from `begin` on, and before every
+// event from begin + 1 to end - 1. `last` is the event inside which it goes, if an op frees it.
+struct Pinned {
+  BlockIndex block;
+  EventIndex begin;
+  EventIndex end;
+  bool is_freed_inside;
+};
+
+std::vector<Pinned> pinned_times(const Problem& problem, bool with_tails) {
+  const StepGraph& graph = problem.graph();
+  std::vector<char> is_freed(graph.values.size(), 0);
+  for (const Event& event : graph.events)
+    for (ValueIndex v : event.frees) is_freed[v] = 1;
+  std::vector<Pinned> times;
+  for (ValueIndex v = 0; v < graph.num_values(); ++v) {
+    const Value& value = graph.values[v];
+    const int first = problem.first_gap(v);
+    const int last = problem.first_gap(v + 1);
+    const bool can_go = value.producer != kNone && value.overwritten_at == kNone;
+    const bool ends_with_hold = first < last || (can_go && !with_tails);
+    const EventIndex end = ends_with_hold && !value.holds.empty()
+                               ? problem.end_of(v, value.holds.back())
+                               : problem.natural_end(v);
+    EventIndex begin = value.producer;
+    for (int g = first; g < last; ++g) {
+      const Interval& gap = problem.gaps()[g].time;
+      times.push_back({value.block, begin, gap.begin, false});
+      begin = gap.end;
+    }
+    times.push_back({value.block, begin, end, is_freed[v] != 0});
+  }
+  return times;
+}
+
+}  // namespace
+
+std::vector<Reading> pinned_curve(const Problem& problem, bool with_tails) {
+  const StepGraph& graph = problem.graph();
+  const EventIndex n = graph.num_events();
+  std::vector<Pinned> times = pinned_times(problem, with_tails);
+  std::ranges::sort(times, {}, [](const Pinned& p) { return std::pair(p.block, p.begin); });
+  std::vector<Bytes> bytes_of(times.empty() ? 0 : times.back().block + 1, 0);
+  for (const Value& value : graph.values) bytes_of[value.block] = value.bytes;
+  // Differences over time of the sums before and after the events.
+  std::vector<Bytes> before(n + 3, 0);
+  std::vector<Bytes> after(n + 3, 0);
+  for (std::size_t i = 0; i < times.size();) {
+    Pinned merged = times[i++];
+    for (; i < times.size() && times[i].block == merged.block && times[i].begin < merged.end; ++i)
+      if (times[i].end > merged.end) {
+        merged.end = times[i].end;
+        merged.is_freed_inside = times[i].is_freed_inside;
+      }
+    const Bytes bytes = bytes_of[merged.block];
+    const EventIndex end = std::min(merged.end, n);
+    if (end <= merged.begin) continue;
+    before[merged.begin + 1] += bytes;
+    before[std::max(end, merged.begin + 1)] -= bytes;
+    after[std::max(merged.begin, 0)] += bytes;
+    after[std::max(merged.is_freed_inside ? end - 1 : end, std::max(merged.begin, 0))] -= bytes;
+  }
+  std::vector<Reading> curve;
+  Bytes b = graph.entry.other_bytes;
+  Bytes a = graph.entry.other_bytes;
+  for (EventIndex e = 0; e < n; ++e) {
+    b += before[e];
+    a += after[e];
+    curve.push_back({b, std::max(a, b) + graph.events[e].workspace_bytes, a});
+  }
+  return curve;
+}
+
+Floor memory_floor(const Problem& problem) {
+  Floor floor;
+  const std::vector<Reading> curve = pinned_curve(problem, false);
+  for (EventIndex e = 0; e < problem.graph().num_events(); ++e)
+    if (curve[e].peak > floor.bytes) floor = {.bytes = curve[e].peak, .event = e};
+  return floor;
+}
+
+Floor memory_floor(const StepGraph& graph) { return memory_floor(Problem(graph)); }
+
+}  // namespace tidemark

@@ -1,0 +1,31 @@
+// The look-ahead planner: an executor that knows the whole step beforehand.
+//
+// It walks through the events with a limit in bytes. Where the limit would be passed it gives up
+// the values that cost least to have again, per byte and per event until they are wanted; where a
+// given-up value is wanted it computes the missing chain again, and what comes up on the way stays
+// as long as there is room. The score is that of Kirisame et al. 2021 (DTR, h_DTR) with the true
+// next use in the place of staleness. Cost: one scan over the idle values per value given up.
+#pragma once
+
+#include <optional>
+
+#include "tidemark/base/export.h"
+#include "tidemark/plan/emit.h"
+#include "tidemark/plan/problem.h"
+
+namespace tidemark {
+
+// A value is given up where cost^gamma / (bytes^alpha * distance^beta) is least; `cost` includes
+// its missing ancestors, `distance` is the number of events until it is wanted.
+struct LookaheadParameters {
+  double alpha = 1;
+  double beta = 1;
+  double gamma = 1;
+};
+
+// Returns what to replay so that the step stays within `limit`, or nothing if these parameters
+// find no way. The caller simulates it: the executor's own sums are a guide, not a promise.
+TIDEMARK_API std::optional<Schedule> lookahead(const Problem& problem, Bytes limit,
+                                               const LookaheadParameters& parameters);
+
+}  // namespace tidemark

@@ -1,0 +1,221 @@
+#include "tidemark/plan/planner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
+#include "tidemark/plan/bound.h"
+#include "tidemark/plan/emit.h"
+#include "tidemark/plan/floor.h"
+#include "tidemark/plan/policies.h"
+#include "tidemark/plan/problem.h"
+
+namespace tidemark {
+namespace {
+
+// The least feasible budget is known to within this part of the range above the floor.
+constexpr Bytes kResolution = 512;
+
+// A plan and who made it.
+struct Found {
+  Candidate candidate;
+  std::string policy;
+};
+
+// Answers questions about one graph; what it learns from one serves the next.
+class Planner {
+ public:
+  Planner(const StepGraph& graph, const PlanOptions& options)
+      : problem_(graph),
+        options_(options),
+        floor_(memory_floor(problem_)),
+        deadline_(Search::Clock::now() + std::chrono::duration_cast<Search::Clock::duration>(
+                                             std::chrono::duration<double>(options.time_limit_s))) {
+  }
+
+  Result<Plan, PlanFailure> plan(Bytes budget);
+
+  // Returns the plan with the least peak that the policy finds.
+  const Found& least();
+  const Problem& problem() const { return problem_; }
+  const Floor& floor() const { return floor_; }
+
+ private:
+  std::optional<Found> find(Bytes budget, Effort effort);
+  void descend();
+  Plan finish(const Found& found, Bytes budget);
+  PlanFailure fail(Bytes budget);
+  std::vector<Bytes> fixed_by_category() const;
+
+  Problem problem_;
+  PlanOptions options_;
+  Floor floor_;
+  Search::Clock::time_point deadline_;
+  bool is_late_ = false;
+  std::optional<Found> least_;
+};
+
+std::optional<Found> Planner::find(Bytes budget, Effort effort) {
+  Search search(problem_, budget, deadline_);
+  if (problem_.unplanned().peak_bytes <= budget) {
+    search.offer({}, options_.policy == "auto" ? "keep_all" : std::string_view(options_.policy));
+  } else {
+    look(options_.policy, search, effort);
+    if (effort == Effort::kFull) search.polish();
+  }
+  is_late_ |= search.is_late();
+  if (!search.best()) return std::nullopt;
+  return Found{*search.best(), std::string(search.policy())};
+}
+
+// Bisects the budgets between the floor and the least peak found. Whether a budget has a plan is
+// not monotone for heuristics, so the answer is what was found, not where the bisection ended.
+void Planner::descend() {
+  Bytes low = floor_.bytes;
+  const Bytes resolution =
+      std::max<Bytes>(1, (problem_.unplanned().peak_bytes - low) / kResolution);
+  while (least_->candidate.simulation.peak_bytes - low > resolution) {
+    const Bytes high = least_->candidate.simulation.peak_bytes;
+    const Bytes middle = low + (high - low) / 2;
+    auto found = find(middle, Effort::kQuick);
+    if (found && found->candidate.simulation.peak_bytes < high)
+      least_ = std::move(found);
+    else
+      low = middle;
+  }
+}
+
+const Found& Planner::least() {
+  if (!least_) {
+    least_ = find(problem_.unplanned().peak_bytes, Effort::kQuick);
+    descend();
+  }
+  return *least_;
+}
+
+Plan Planner::finish(const Found& found, Bytes budget) {
+  Plan plan = make_plan(problem_, found.candidate.actions, found.policy, budget);
+  plan.floor_bytes = floor_.bytes;
+  plan.lower_bound_ns = lower_bound(problem_, budget);
+  if (options_.least_feasible)
+    plan.least_feasible_bytes = std::min(least().candidate.simulation.peak_bytes, plan.peak_bytes);
+  return plan;
+}
+
+std::vector<Bytes> Planner::fixed_by_category() const {
+  const StepGraph& graph = problem_.graph();
+  std::vector<Bytes> bytes(kNumCategories, 0);
+  std::vector<char> is_counted;
+  for (const Value& value : graph.values) {
+    const auto holds = [&](const Interval& hold) {
+      return hold.begin <= floor_.event && floor_.event < hold.end;
+    };
+    if (std::ranges::none_of(value.holds, holds)) continue;
+    if (static_cast<std::size_t>(value.block) >= is_counted.size())
+      is_counted.resize(value.block + 1, 0);
+    if (is_counted[value.block]++) continue;
+    bytes[static_cast<int>(value.category)] += value.bytes;
+  }
+  bytes[static_cast<int>(Category::kOther)] += graph.entry.other_bytes;
+  return bytes;
+}
+
+PlanFailure Planner::fail(Bytes budget) {
+  PlanFailure failure{.budget_bytes = budget,
+                      .floor_bytes = floor_.bytes,
+                      .floor_event = floor_.event,
+                      .unplanned_peak_bytes = problem_.unplanned().peak_bytes,
+                      .fixed_by_category = fixed_by_category()};
+  failure.reason = is_late_ ? PlanFailure::Reason::kTimeOut : PlanFailure::Reason::kInfeasible;
+  failure.least_feasible_bytes = least().candidate.simulation.peak_bytes;
+  const Event& op = problem_.graph().events[floor_.event];
+  const std::string place = op.scope.empty() ? op.name : op.name + " in " + op.scope;
+  failure.sentence = fmt::format(
+      "budget {} ({} bytes) is below the least this step can run in with policy {}, {} ({} bytes); "
+      "no plan of any kind goes below {} ({} bytes), set by event {} ({}); unplanned the step "
+      "takes "
+      "{}{}",
+      format_bytes(budget), budget, options_.policy, format_bytes(failure.least_feasible_bytes),
+      failure.least_feasible_bytes, format_bytes(floor_.bytes), floor_.bytes, floor_.event, place,
+      format_bytes(failure.unplanned_peak_bytes),
+      is_late_ ? "; the time limit ended the search" : "");
+  return failure;
+}
+
+Result<Plan, PlanFailure> Planner::plan(Bytes budget) {
+  if (budget < floor_.bytes) return fail(budget);
+  std::optional<Found> found = find(budget, Effort::kFull);
+  // The way down to the least feasible budget may pass a plan that the direct way misses.
+  if (!found && least().candidate.simulation.peak_bytes <= budget) found = least();
+  if (!found) return fail(budget);
+  return finish(*found, budget);
+}
+
+void check_options(const PlanOptions& options) {
+  if (!is_policy(options.policy))
+    throw std::invalid_argument(fmt::format("policy '{}' does not exist; there are {}",
+                                            options.policy, fmt::join(policies(), ", ")));
+  if (!(options.time_limit_s > 0))
+    throw std::invalid_argument(
+        fmt::format("time_limit_s is {}, it must be above 0", options.time_limit_s));
+}
+
+void check_budget(Bytes budget) {
+  if (budget < 0)
+    throw std::invalid_argument(fmt::format("budget is {} bytes, it must not be negative", budget));
+}
+
+std::vector<Bytes> even_budgets(Bytes least, Bytes most, int num_points) {
+  std::vector<Bytes> budgets;
+  for (int i = 0; i < num_points; ++i)
+    budgets.push_back(i + 1 == num_points ? most : least + (most - least) / (num_points - 1) * i);
+  return budgets;
+}
+
+}  // namespace
+
+Result<Plan, PlanFailure> plan(const StepGraph& graph, Bytes budget, const PlanOptions& options) {
+  check_options(options);
+  check_budget(budget);
+  return Planner(graph, options).plan(budget);
+}
+
+Frontier frontier(const StepGraph& graph, std::vector<Bytes> budgets, const PlanOptions& options,
+                  int num_points) {
+  check_options(options);
+  if (num_points < 2)
+    throw std::invalid_argument(
+        fmt::format("num_points is {}, a frontier has at least 2", num_points));
+  std::ranges::for_each(budgets, check_budget);
+  Planner planner(graph, options);
+  Frontier frontier{.plans = {},
+                    .infeasible = {},
+                    .least_feasible_bytes = planner.least().candidate.simulation.peak_bytes,
+                    .floor_bytes = planner.floor().bytes,
+                    .unplanned_peak_bytes = planner.problem().unplanned().peak_bytes};
+  if (budgets.empty())
+    budgets =
+        even_budgets(frontier.least_feasible_bytes, frontier.unplanned_peak_bytes, num_points);
+  std::ranges::sort(budgets);
+  for (Bytes budget : budgets) {
+    Result<Plan, PlanFailure> answer = planner.plan(budget);
+    if (!answer) {
+      frontier.infeasible.push_back(budget);
+      continue;
+    }
+    Plan plan = std::move(*answer);
+    // What fits in less fits here too.
+    if (!frontier.plans.empty() && frontier.plans.back().recompute_ns < plan.recompute_ns) {
+      const Nanoseconds bound = plan.lower_bound_ns;
+      plan = frontier.plans.back();
+      plan.budget_bytes = budget;
+      plan.lower_bound_ns = bound;
+    }
+    frontier.plans.push_back(std::move(plan));
+  }
+  return frontier;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,73 @@
+// plan: from a recorded step and a budget to a Plan, or to the reason why there is none.
+//
+//   Result<Plan, PlanFailure> answer = plan(graph, gib(6));
+//   if (!answer) return report(answer.failure().sentence);
+//   run(*answer);
+//
+// Deterministic: the same graph, budget and options give the same plan, as long as the time limit
+// is not reached. Every plan returned has been simulated and is within the budget. Pure functions:
+// may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidemark/base/bytes.h"
+#include "tidemark/base/export.h"
+#include "tidemark/base/result.h"
+#include "tidemark/graph/graph.h"
+#include "tidemark/plan/plan.h"
+#include "tidemark/plan/policies.h"
+
+namespace tidemark {
+
+struct PlanOptions {
+  // One of policies(): "auto" tries all the others and takes the cheapest plan.
+  std::string policy = "auto";
+  // Seconds after which no further schedule is tried. Cuts a search short, never a simulation.
+  double time_limit_s = 10;
+  // Also look for the least budget that has a plan (some twenty times the work of one plan).
+  bool least_feasible = false;
+};
+
+// Why there is no plan. Every number is also in the sentence.
+struct PlanFailure {
+  enum class Reason : std::uint8_t {
+    kInfeasible,  // no schedule that the policy knows fits
+    kTimeOut,     // the time limit came first
+  };
+  Reason reason = Reason::kInfeasible;
+  Bytes budget_bytes = 0;
+  Bytes least_feasible_bytes = 0;  // the least budget for which this policy has a plan
+  Bytes floor_bytes = 0;           // no plan of any kind goes below this
+  EventIndex floor_event = 0;      // the op that sets the floor
+  Bytes unplanned_peak_bytes = 0;
+  std::vector<Bytes> fixed_by_category;  // pinned at floor_event, by Category
+  std::string sentence;
+  bool operator==(const PlanFailure&) const = default;
+};
+
+// Budget against recomputation.
+struct Frontier {
+  std::vector<Plan> plans;        // of the feasible budgets, ascending; never slower with more
+  std::vector<Bytes> infeasible;  // budgets without a plan, ascending
+  Bytes least_feasible_bytes = 0;
+  Bytes floor_bytes = 0;
+  Bytes unplanned_peak_bytes = 0;
+  bool operator==(const Frontier&) const = default;
+};
+
+// Returns the best plan that the policy finds for `graph` within `budget` bytes.
+// Throws std::invalid_argument for an unknown policy, naming those that exist, for a negative
+// budget and for a time limit that is not positive.
+TIDEMARK_API Result<Plan, PlanFailure> plan(const StepGraph& graph, Bytes budget,
+                                            const PlanOptions& options = {});
+
+// Returns a plan per budget. Without budgets: `num_points` of them, from the least feasible to the
+// unplanned peak in equal steps.
+TIDEMARK_API Frontier frontier(const StepGraph& graph, std::vector<Bytes> budgets = {},
+                               const PlanOptions& options = {}, int num_points = 12);
+
+}  // namespace tidemark
