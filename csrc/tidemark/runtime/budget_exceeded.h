@@ -10,7 +10,7 @@
 
 namespace tidemark {
 
-struct BudgetExceededInfo {
+struct TIDEMARK_API BudgetExceededInfo {
   Bytes budget_bytes = 0;
   Bytes missing_bytes = 0;      // how far above the budget the allocation would have gone
   Bytes requested_bytes = 0;
@@ -20,7 +20,7 @@ struct BudgetExceededInfo {
   std::string text() const;
 };
 
-class BudgetExceeded : public c10::OutOfMemoryError {
+class TIDEMARK_API BudgetExceeded : public c10::OutOfMemoryError {
  public:
   explicit BudgetExceeded(BudgetExceededInfo why);
   const BudgetExceededInfo& info() const noexcept { return info_; }

@@ -27,8 +27,12 @@ std::vector<Bytes> sorted_sizes(const std::vector<LiveBlock>& blocks,
 
 }  // namespace
 
-BudgetInfeasible::BudgetInfeasible(std::string text, PlanFailure why)
-    : std::invalid_argument(text), failure_(std::move(why)) {}
+BudgetInfeasible::BudgetInfeasible(PlanFailure why, const Event& floor_event)
+    : std::invalid_argument(why.sentence),
+      failure_(std::move(why)),
+      op_(floor_event.name),
+      scope_(floor_event.scope),
+      source_(floor_event.source) {}
 
 MemoryBudget::MemoryBudget(Bytes memory, MemoryBudgetOptions options)
     : memory_(memory), options_(std::move(options)) {
@@ -85,7 +89,7 @@ void MemoryBudget::enter() {
     options.record = false;
     ++num_cache_hits_;
   } else if (!variants_.empty() && variants_.front()->failure) {
-    refuse(*variants_.front()->failure);
+    refuse(*variants_.front());
   } else {
     options.script = prior_;
   }
@@ -214,17 +218,17 @@ void MemoryBudget::plan_variant(Variant& variant, Bytes budget) {
 
 // More may be alive than when the step was recorded: that much less is left to plan with.
 std::shared_ptr<const PlanScript> MemoryBudget::script_within_budget(Variant& variant) {
-  if (variant.failure) refuse(*variant.failure);
+  if (variant.failure) refuse(variant);
   const Bytes offset = allocator().live_bytes() - variant.script->entry_bytes();
   if (memory_ != kUnlimited && variant.script->plan().peak_bytes + offset > memory_) {
     plan_variant(variant, memory_ - offset);
-    if (variant.failure) refuse(*variant.failure);
+    if (variant.failure) refuse(variant);
   }
   return variant.script;
 }
 
-void MemoryBudget::refuse(const PlanFailure& failure) const {
-  throw BudgetInfeasible(failure.sentence, failure);
+void MemoryBudget::refuse(const Variant& variant) {
+  throw BudgetInfeasible(*variant.failure, variant.graph.events[variant.failure->floor_event]);
 }
 
 }  // namespace tidemark

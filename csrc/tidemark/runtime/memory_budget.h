@@ -23,6 +23,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -64,16 +65,22 @@ struct LastStep {
 };
 
 // Thrown at step(): no plan fits. Carries what a planner said.
-class BudgetInfeasible : public std::invalid_argument {
+class TIDEMARK_API BudgetInfeasible : public std::invalid_argument {
  public:
-  BudgetInfeasible(std::string text, PlanFailure why);
+  BudgetInfeasible(PlanFailure why, const Event& floor_event);
   const PlanFailure& failure() const noexcept { return failure_; }
+  const std::string& op() const noexcept { return op_; }  // the op that sets the floor
+  const std::string& scope() const noexcept { return scope_; }
+  const std::string& source() const noexcept { return source_; }
 
  private:
   PlanFailure failure_;
+  std::string op_;
+  std::string scope_;
+  std::string source_;
 };
 
-class MemoryBudget {
+class TIDEMARK_API MemoryBudget {
  public:
   explicit MemoryBudget(Bytes memory, MemoryBudgetOptions options = {});
   ~MemoryBudget();
@@ -138,7 +145,7 @@ class MemoryBudget {
   std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);
   void add_variant(StepOutcome& outcome);
   void count(const StepOutcome& outcome);
-  [[noreturn]] void refuse(const PlanFailure& failure) const;
+  [[noreturn]] static void refuse(const Variant& variant);
 
   Bytes memory_;
   MemoryBudgetOptions options_;

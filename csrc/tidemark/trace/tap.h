@@ -13,6 +13,8 @@
 
 #include <string>
 
+#include "tidemark/base/export.h"
+
 namespace tidemark {
 
 class OpListener {
@@ -27,7 +29,7 @@ class OpListener {
 void run_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack);
 
 // Returns "" if the tap can be (or is) installed, else the reason in a sentence.
-std::string tap_obstacle();
+TIDEMARK_API std::string tap_obstacle();
 
 // Turns the tap on for the calling thread. REQUIRES: tap_obstacle() is empty, the tap is off.
 void enter_tap(OpListener* listener);

@@ -77,7 +77,8 @@ void raise_infeasible(const BudgetInfeasible& error) {
       type(error.what(), py::arg("budget_bytes") = why.budget_bytes,
            py::arg("floor_bytes") = why.floor_bytes,
            py::arg("least_feasible_bytes") = why.least_feasible_bytes,
-           py::arg("op") = why.op, py::arg("scope") = why.scope, py::arg("source") = why.source);
+           py::arg("op") = error.op(), py::arg("scope") = error.scope(),
+           py::arg("source") = error.source());
   PyErr_SetObject(type.ptr(), instance.ptr());
 }
 
