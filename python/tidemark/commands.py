@@ -1,0 +1,214 @@
+"""What each command of `tidemark` does. Each returns the exit code, which is the answer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+import tidemark
+from tidemark.bytes import format_bytes, format_duration, parse_bytes
+from tidemark.errors import BudgetInfeasible
+from tidemark.graph import StepGraph
+from tidemark.plan import Plan
+
+YES, NO = 0, 1
+
+
+def record(options: argparse.Namespace) -> int:
+    """Runs the step until a variant repeats, or once on fake tensors, and writes the graph."""
+    from tidemark.targets import load_target
+
+    with _working("recording the step"):
+        graph = tidemark.record(load_target(options.target), device=options.fake)
+        graph.save(options.output)
+    if options.json:
+        return _print_json(_graph_summary(graph) | {"output": options.output})
+    print(graph, end="")
+    print(f"written to {options.output}")
+    return YES
+
+
+def estimate(options: argparse.Namespace) -> int:
+    """Estimates the step on fake tensors and says whether it fits."""
+    from tidemark.targets import load_target
+
+    limit = None if options.fits is None else parse_bytes(options.fits)
+    with _working("estimating the step"):
+        found = tidemark.estimate(load_target(options.target), device=options.device)
+    fits = limit is None or found.fits(limit)
+    if options.json:
+        peak = {"peak_bytes": found.peak_bytes, "device": options.device}
+        _print_json(peak | ({} if limit is None else {"limit_bytes": limit, "fits": fits}))
+    else:
+        print(found)
+        if limit is not None:
+            verb = "fits" if fits else "does NOT fit"
+            print(f"{verb} in {format_bytes(limit)} ({limit} bytes)")
+    return YES if fits else NO
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Makes a plan and says what it promises."""
+    graph = StepGraph.load(options.step)
+    try:
+        with _working("planning"):
+            made = tidemark.plan(
+                graph, options.budget, policy=options.policy, time_limit=options.time_limit
+            )
+    except BudgetInfeasible as no:
+        return _refuse(no, options.json)
+    if options.output:
+        made.save(options.output)
+    if options.json:
+        return _print_json(made.summary())
+    print(made, end="")
+    if options.output:
+        print(f"written to {options.output}")
+    return YES
+
+
+def frontier(options: argparse.Namespace) -> int:
+    """Plans for many budgets and shows what each costs."""
+    graph = StepGraph.load(options.step)
+    budgets = options.budgets.split(",") if options.budgets else None
+    with _working("planning for many budgets"):
+        curve = tidemark.frontier(graph, budgets, points=options.points, policy=options.policy)
+    if options.plot:
+        from tidemark.plots import plot_frontier
+
+        plot_frontier(curve, options.plot)
+    if options.json:
+        return _print_json(curve.summary())
+    Console().print(_frontier_table(curve))
+    if options.plot:
+        print(f"drawn to {options.plot}")
+    return YES
+
+
+def simulate(options: argparse.Namespace) -> int:
+    """Shows the curve of a step and validates a plan for it."""
+    graph = StepGraph.load(options.step)
+    made = Plan.load(options.plan) if options.plan else None
+    broken = None if made is None else _why_invalid(graph, made)
+    if broken is not None:
+        if options.json:
+            _print_json({"is_valid": False, "violation": broken})
+        else:
+            print(f"the plan is not valid for this step: {broken}")
+        return NO
+    result = tidemark.simulate(graph, made)
+    if options.json:
+        summary = {"is_valid": True, "peak_bytes": result.peak_bytes, "at": result.peak_event}
+        times = {"cost_ns": result.cost_ns, "recompute_ns": result.recompute_ns}
+        return _print_json(summary | times | {"curve": result.curve})
+    print(tidemark.make_report(graph, made), end="")
+    print(f"ops take {format_duration(result.cost_ns)}; {_sparkline(result.curve)}")
+    return YES
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Says what is here, what works and what is risky."""
+    from tidemark.doctor import examine
+
+    found = examine()
+    if options.json:
+        parts = ("versions", "works", "problems", "risks")
+        _print_json({"ok": found.is_healthy} | {name: getattr(found, name) for name in parts})
+        return YES if found.is_healthy else NO
+    table = Table("what", "found", box=None)
+    for name, text in found.versions.items():
+        table.add_row(name, text)
+    for name, works in found.works.items():
+        table.add_row(name, "works" if works else "DOES NOT WORK")
+    Console().print(table)
+    for kind, texts in (("problem", found.problems), ("risk", found.risks)):
+        for text in texts:
+            print(f"{kind}: {text}")
+    print("the runtime can work here" if found.is_healthy else "the runtime cannot work here")
+    return YES if found.is_healthy else NO
+
+
+def _refuse(no: BudgetInfeasible, as_json: bool) -> int:
+    if not as_json:
+        print(f"infeasible: {no}")
+        return NO
+    names = ("budget_bytes", "floor_bytes", "least_feasible_bytes", "op", "scope", "source")
+    facts = {name: getattr(no, name) for name in names}
+    _print_json({"fits": False} | facts | {"fixed_bytes": no.fixed_bytes, "text": str(no)})
+    return NO
+
+
+def _why_invalid(graph: StepGraph, made: Plan) -> str | None:
+    try:
+        made.check_graph(graph)
+    except tidemark.PlanMismatch as mismatch:
+        return str(mismatch)
+    broken = tidemark.validate(graph, made)
+    return None if broken is None else str(broken)
+
+
+def _graph_summary(graph: StepGraph) -> dict[str, Any]:
+    names = (
+        "peak_bytes",
+        "step_ns",
+        "num_ops",
+        "num_values",
+        "num_events",
+        "device",
+        "is_estimate",
+    )
+    return {name: getattr(graph, name) for name in names}
+
+
+def _frontier_table(curve: tidemark.Frontier) -> Table:
+    table = Table(box=None)
+    for heading in ("budget", "peak", "step", "slower", "at least"):
+        table.add_column(heading, justify="right")
+    table.add_column("policy")
+    for made in curve:
+        bound = made.lower_bound_ns / made.step_ns if made.step_ns else 0.0
+        table.add_row(
+            format_bytes(made.budget_bytes),
+            format_bytes(made.peak_bytes),
+            format_duration(made.step_ns + made.recompute_ns),
+            f"{100 * made.overhead:.1f} %",
+            f"{100 * bound:.1f} %",
+            made.policy,
+        )
+    for budget in curve.infeasible_budgets:
+        table.add_row(format_bytes(budget), "no plan", "", "", "", "")
+    return table
+
+
+def _sparkline(curve: list[tuple[int, int, int]], width: int = 60) -> str:
+    """Returns the live bytes over the step as one line, peaks kept when events are merged."""
+    levels = " .:-=+*#%@"
+    highest = max((peak for _, peak, _ in curve), default=0) or 1
+    width = min(width, len(curve))
+    line = ""
+    for i in range(width):
+        part = curve[i * len(curve) // width : (i + 1) * len(curve) // width]
+        line += levels[max(peak for _, peak, _ in part) * (len(levels) - 1) // highest]
+    return f"live bytes |{line}|"
+
+
+@contextmanager
+def _working(what: str) -> Iterator[None]:
+    """Shows on a terminal that something goes on; standard output stays clean."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{what} ..."):
+        yield
+
+
+def _print_json(content: object) -> int:
+    print(json.dumps(content, indent=2))
+    return YES

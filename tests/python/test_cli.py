@@ -1,0 +1,169 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tidemark.cli import build_parser, main
+from tidemark.targets import load_target
+
+STEP = str(Path(__file__).parent.parent / "data" / "mlp3.json")
+PYTHON = Path(__file__).parent.parent.parent / "python"
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, object]:
+    code = main([*words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_plan_writes_a_plan_that_simulate_accepts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = str(tmp_path / "plan.json")
+
+    code, plan = run_json(capsys, "plan", STEP, "--budget", "740KiB", "-o", out)
+    assert code == 0
+    assert plan["peak_bytes"] <= plan["budget_bytes"] == 740 * 1024  # type: ignore[index]
+
+    code, result = run_json(capsys, "simulate", STEP, "--plan", out)
+    assert code == 0
+    assert result["peak_bytes"] == plan["peak_bytes"]  # type: ignore[index]
+    assert {"at", "cost_ns"} <= set(result)  # type: ignore[arg-type]
+
+
+def test_an_infeasible_budget_exits_with_one_and_prints_the_least(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, answer = run_json(capsys, "plan", STEP, "--budget", "1KiB")
+
+    assert code == 1
+    assert answer["least_feasible_bytes"] > 1024  # type: ignore[index]
+    assert main(["plan", STEP, "--budget", "1KiB"]) == 1
+    assert "infeasible: budget 1.00 KiB" in capsys.readouterr().out
+
+
+def test_a_plan_for_another_step_exits_with_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(Path(STEP).read_text().replace("aten::relu_", "aten::gelu_"))
+    out = str(tmp_path / "plan.json")
+    assert main(["plan", STEP, "--budget", "740KiB", "-o", out]) == 0
+    capsys.readouterr()
+
+    code, answer = run_json(capsys, "simulate", str(other), "--plan", out)
+
+    assert code == 1
+    assert "aten::gelu_" in answer["violation"]  # type: ignore[index]
+
+
+def test_frontier_is_a_list_of_plans_and_draws_one_picture(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "curve.svg"
+
+    code, plans = run_json(capsys, "frontier", STEP, "--points", "3", "--plot", str(picture))
+
+    assert code == 0
+    assert [plan["policy"] for plan in plans][-1] == "keep_all"  # type: ignore[attr-defined]
+    assert "<svg" in picture.read_text()
+
+
+def test_frontier_takes_budgets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["frontier", STEP, "--budgets", "1KiB,1MiB"]) == 0
+    text = capsys.readouterr().out
+    assert "1.00 KiB" in text
+    assert "no plan" in text
+
+
+def test_texts_answer_first_and_end_with_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", STEP, "--budget", "740KiB"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("fits      yes")
+    assert lines[-1].startswith("next: ")
+
+    assert main(["simulate", STEP]) == 0
+    assert "live bytes |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plan", STEP, "--budget", "6 gigs"],
+        ["plan", STEP, "--budget", "1MiB", "--policy", "magic"],
+        ["plan", "nowhere.json", "--budget", "1MiB"],
+        ["simulate", __file__],
+        ["frontier", STEP, "--points", "0"],
+    ],
+)
+def test_mistakes_exit_with_two_and_one_text(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("tidemark: ")
+
+
+@pytest.mark.parametrize("words", [[], ["dance"], ["plan", STEP]])
+def test_misspelt_words_exit_with_two(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "command", ["record", "estimate", "plan", "frontier", "simulate", "doctor"]
+)
+def test_every_help_has_worked_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert f"\n  tidemark {command}" in text
+    assert "exit code: 0" in text
+
+
+def test_planning_never_imports_torch(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    script = f"""
+import sys
+from tidemark.cli import main
+assert main(["plan", {STEP!r}, "--budget", "740KiB", "-o", {str(plan)!r}]) == 0
+assert main(["frontier", {STEP!r}, "--points", "2"]) == 0
+assert main(["simulate", {STEP!r}, "--plan", {str(plan)!r}]) == 0
+assert "torch" not in sys.modules, "torch was imported"
+"""
+    environment = {**os.environ, "PYTHONPATH": str(PYTHON)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=120)
+
+
+def test_a_target_is_built_by_its_function(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("ANSWER = 42\n")
+    script = tmp_path / "train.py"
+    script.write_text("import helper\ndef make_step():\n    return lambda: helper.ANSWER\n")
+
+    step = load_target(f"{script}:make_step")
+
+    assert step() == 42
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("train.py", "names no function"),
+        ("nowhere.py:make_step", "there is no file"),
+        ("no_such_module_here:make_step", "there is no module"),
+        ("json:no_such_function", "has no function"),
+        ("gc:collect", "returned int"),
+    ],
+)
+def test_a_wrong_target_says_what_is_wrong(target: str, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        load_target(target)
+
+
+def test_the_parser_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["--version"])
+    assert capsys.readouterr().out.startswith("tidemark 0.")

@@ -1,0 +1,137 @@
+import json
+from pathlib import Path
+
+import pytest
+import tidemark
+from tidemark import BudgetInfeasible, Plan, PlanMismatch, StepGraph
+
+STEP = Path(__file__).parent.parent / "data" / "mlp3.json"
+
+
+@pytest.fixture(scope="module")
+def graph() -> StepGraph:
+    return StepGraph.load(STEP)
+
+
+@pytest.fixture(scope="module")
+def made(graph: StepGraph) -> Plan:
+    return tidemark.plan(graph, graph.peak_bytes - 1)
+
+
+def test_a_plan_keeps_its_promise(graph: StepGraph, made: Plan) -> None:
+    result = tidemark.simulate(graph, made)
+
+    assert made.peak_bytes <= made.budget_bytes
+    assert result.peak_bytes == made.peak_bytes
+    assert result.recompute_ns == made.recompute_ns >= made.lower_bound_ns
+    assert result.num_replays == made.num_replays > 0
+    assert tidemark.validate(graph, made) is None
+
+
+@pytest.mark.parametrize("policy", tidemark.policies())
+def test_every_policy_plans_the_unplanned_peak(graph: StepGraph, policy: str) -> None:
+    made = tidemark.plan(graph, graph.peak_bytes, policy=policy)
+
+    assert tidemark.validate(graph, made) is None
+
+
+def test_planning_is_deterministic(graph: StepGraph, made: Plan) -> None:
+    again = tidemark.plan(graph, graph.peak_bytes - 1)
+
+    assert again == made
+    assert again.to_json() == made.to_json()
+    assert hash(again) == hash(made)
+
+
+def test_a_plan_survives_json_and_files(made: Plan, tmp_path: Path) -> None:
+    made.save(tmp_path / "plan.json")
+
+    assert Plan.load(tmp_path / "plan.json") == made
+    assert Plan.load(tmp_path / "plan.json").plan_seconds is None
+
+
+def test_an_infeasible_budget_names_the_least_and_what_is_fixed(graph: StepGraph) -> None:
+    with pytest.raises(BudgetInfeasible) as caught:
+        tidemark.plan(graph, "1 KiB")
+
+    no = caught.value
+    assert no.budget_bytes == 1024
+    assert no.least_feasible_bytes >= no.floor_bytes > 1024
+    assert no.op.startswith("aten::")
+    assert no.fixed_bytes["Parameter"] > 0
+    assert "Parameter" in str(no)
+    assert tidemark.plan(graph, no.least_feasible_bytes).peak_bytes <= no.least_feasible_bytes
+
+
+def test_mistakes_are_value_errors_that_say_what_is_allowed(graph: StepGraph) -> None:
+    with pytest.raises(ValueError, match="keep_all"):
+        tidemark.plan(graph, "1 MiB", policy="magic")
+    with pytest.raises(ValueError, match="negative"):
+        tidemark.plan(graph, -1)
+    with pytest.raises(ValueError, match="time_limit"):
+        tidemark.plan(graph, "1 MiB", time_limit=0.0)
+
+
+def test_a_plan_for_another_step_is_refused_with_the_difference(
+    graph: StepGraph, made: Plan
+) -> None:
+    other = StepGraph.from_json(graph.to_json().replace("aten::relu_", "aten::gelu_"))
+
+    made.check_graph(graph)
+    with pytest.raises(PlanMismatch, match="aten::gelu_"):
+        made.check_graph(other)
+
+
+def test_a_broken_promise_is_a_violation(graph: StepGraph, made: Plan) -> None:
+    content = json.loads(made.to_json())
+    content["peak_bytes"] -= 4
+    broken = tidemark.validate(graph, Plan.from_json(json.dumps(content)))
+
+    assert broken is not None
+    assert "peak" in broken.rule.lower()
+    assert str(broken) == broken.sentence
+
+
+def test_print_is_the_report_and_repr_one_line(made: Plan) -> None:
+    assert str(made).startswith("fits      yes")
+    assert str(made).splitlines()[-1].startswith("next: ")
+    assert "\n" not in repr(made)
+    loaded = Plan.from_json(made.to_json())
+    assert "without a plan" in str(loaded)
+
+
+def test_the_summary_has_what_the_command_promises(made: Plan) -> None:
+    promised = (
+        "budget_bytes peak_bytes floor_bytes least_feasible_bytes step_ns recompute_ns overhead "
+        "lower_bound_ns policy plan_seconds num_ops num_values"
+    )
+    assert set(promised.split()) <= set(made.summary())
+
+
+def test_the_frontier_spans_the_range_and_never_gets_slower(graph: StepGraph) -> None:
+    curve = tidemark.frontier(graph, points=5)
+
+    assert len(curve) == 5
+    assert curve[-1].recompute_ns == 0
+    times = [made.recompute_ns for made in curve]
+    assert times == sorted(times, reverse=True)
+    assert curve[0].budget_bytes == curve.least_feasible_bytes >= curve.floor_bytes
+    assert len(str(curve).splitlines()) == 6
+
+
+def test_the_frontier_takes_budgets_and_tells_which_fit(graph: StepGraph) -> None:
+    curve = tidemark.frontier(graph, ["1 KiB", graph.peak_bytes])
+
+    assert [made.budget_bytes for made in curve] == [graph.peak_bytes]
+    assert curve.infeasible_budgets == (1024,)
+    assert json.loads(curve.to_json())[0]["overhead"] == 0.0
+
+
+def test_a_report_takes_what_a_run_has_shown(graph: StepGraph, made: Plan) -> None:
+    steps = tidemark.StepCounts(watched=2, planned=6)
+    report = tidemark.make_report(graph, made, steps=steps, measured_peak_bytes=made.peak_bytes)
+
+    assert report.fits
+    assert report.to_dict()["steps"]["planned"] == 6
+    assert "as predicted, to the byte" in str(report)
+    assert report.peak_bytes == made.peak_bytes

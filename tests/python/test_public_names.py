@@ -1,0 +1,75 @@
+"""The frozen surface: changing what users can call is a deliberate difference in this file."""
+
+import argparse
+import inspect
+
+import tidemark
+from tidemark.cli import build_parser
+
+NAMES = {
+    *("BudgetExceeded", "BudgetInfeasible", "Estimate", "Frontier", "MemoryBudget"),
+    *("NotSupported", "Plan", "PlanMismatch", "ReplayMismatch", "Report", "Simulation"),
+    *("StepCounts", "StepGraph", "Violation", "auto_checkpoint", "checkpoint", "estimate"),
+    *("format_bytes", "frontier", "make_report", "parse_bytes", "plan", "policies", "record"),
+    *("simulate", "validate", "verify"),
+}
+
+COMMANDS = {
+    "record": {"target", "--output", "--fake", "--json"},
+    "estimate": {"target", "--device", "--fits", "--json"},
+    "plan": {"step", "--budget", "--policy", "--time-limit", "--output", "--json"},
+    "frontier": {"step", "--points", "--budgets", "--policy", "--plot", "--json"},
+    "simulate": {"step", "--plan", "--json"},
+    "doctor": {"--json"},
+}
+
+SIGNATURES = {
+    "plan": "(graph, budget, *, policy='auto', time_limit=10.0)",
+    "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
+    "simulate": "(graph, plan=None)",
+    "validate": "(graph, plan)",
+    "parse_bytes": "(memory, *, device_bytes=None)",
+    "make_report": "(graph, plan=None, *, steps=None, measured_peak_bytes=None)",
+}
+
+
+def words_of(parser: argparse.ArgumentParser) -> set[str]:
+    return {
+        max(action.option_strings, key=len) if action.option_strings else action.dest
+        for action in parser._actions
+        if not isinstance(action, argparse._HelpAction)
+    }
+
+
+def test_public_names_are_frozen() -> None:
+    assert set(tidemark.__all__) == NAMES
+    assert set(dir(tidemark)) >= NAMES
+
+
+def test_commands_and_flags_are_frozen() -> None:
+    (commands,) = (
+        action.choices
+        for action in build_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    assert {name: words_of(parser) for name, parser in commands.items()} == COMMANDS
+
+
+def test_signatures_are_frozen() -> None:
+    for name, expected in SIGNATURES.items():
+        signature = inspect.signature(getattr(tidemark, name))
+        bare = signature.replace(
+            parameters=[
+                parameter.replace(annotation=inspect.Parameter.empty)
+                for parameter in signature.parameters.values()
+            ],
+            return_annotation=inspect.Signature.empty,
+        )
+        assert str(bare) == expected, name
+
+
+def test_errors_are_what_callers_already_catch() -> None:
+    assert issubclass(tidemark.BudgetInfeasible, ValueError)
+    assert issubclass(tidemark.PlanMismatch, ValueError)
+    assert issubclass(tidemark.ReplayMismatch, RuntimeError)
+    assert issubclass(tidemark.NotSupported, NotImplementedError)
