@@ -1,6 +1,6 @@
 // Step graphs as JSON: docs/step-graph.md explains the format, docs/step-graph.schema.json is its
 // schema. Written stably (equal graphs give equal bytes, one event or value a line, defaults left
-// out) and read strictly (see json_reader.h), at several hundred MB/s.
+// out) and read strictly (see json_reader.h), at over 100 MB/s (60,000 events in 0.13 s).
 //
 // Other tools may write much less: op events with name, cost_ns, inputs and outputs, and values
 // with bytes. Producers and blocks then follow from the events; every use is one hold; values that
