@@ -140,7 +140,8 @@ def _refuse(no: BudgetInfeasible, as_json: bool) -> int:
         return NO
     names = ("budget_bytes", "floor_bytes", "least_feasible_bytes", "op", "scope", "source")
     facts = {name: getattr(no, name) for name in names}
-    _print_json({"fits": False} | facts | {"fixed_bytes": no.fixed_bytes, "text": str(no)})
+    more = {"timed_out": no.timed_out, "fixed_bytes": no.fixed_bytes, "text": str(no)}
+    _print_json({"fits": False} | facts | more)
     return NO
 
 

@@ -39,6 +39,8 @@ class BudgetInfeasible(ValueError):
     """Its source line, empty if unknown."""
     fixed_bytes: dict[str, int]
     """What lies in memory there whatever a plan does, by category."""
+    timed_out: bool
+    """Whether the time limit came first, so that a longer one may find a plan."""
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class BudgetInfeasible(ValueError):
         scope: str = "",
         source: str = "",
         fixed_bytes: dict[str, int] | None = None,
+        timed_out: bool = False,
     ) -> None:
         super().__init__(message)
         self.budget_bytes = budget_bytes
@@ -60,6 +63,7 @@ class BudgetInfeasible(ValueError):
         self.scope = scope
         self.source = source
         self.fixed_bytes = dict(fixed_bytes or {})
+        self.timed_out = timed_out
 
 
 class PlanMismatch(ValueError):

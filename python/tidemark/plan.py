@@ -293,11 +293,12 @@ def policies() -> list[str]:
 
 
 def _infeasible(graph: StepGraph, failure: _core.PlanFailure) -> BudgetInfeasible:
-    fixed = " + ".join(
-        f"{category} {format_bytes(size)}" for category, size in failure.fixed_bytes.items() if size
-    )
+    fixed = [f"{name} {format_bytes(size)}" for name, size in failure.fixed_bytes.items() if size]
+    text = f"{failure.sentence}\n  fixed there, whatever a plan does: {' + '.join(fixed)}"
+    if failure.timed_out:
+        text += "\n  the time limit came first; a longer one may find a plan"
     return BudgetInfeasible(
-        f"{failure.sentence}\n  fixed there, whatever a plan does: {fixed or 'nothing'}",
+        text,
         budget_bytes=failure.budget_bytes,
         floor_bytes=failure.floor_bytes,
         least_feasible_bytes=failure.least_feasible_bytes,
@@ -305,4 +306,5 @@ def _infeasible(graph: StepGraph, failure: _core.PlanFailure) -> BudgetInfeasibl
         scope=failure.scope(graph._handle),
         source=failure.source(graph._handle),
         fixed_bytes=failure.fixed_bytes,
+        timed_out=failure.timed_out,
     )
