@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "report/example_step.h"
+#include "tidemark/graph/graph_json.h"
+#include "tidemark/plan/planner.h"
 #include "tidemark/plan/simulate.h"
 
 namespace tidemark {
@@ -52,6 +54,18 @@ TEST(Composition, AddsUpToTheSimulatedCurve) {
       EXPECT_EQ(bytes_at(graph, plan, event),
                 simulation.curve[static_cast<std::size_t>(event)].after)
           << "at event " << event;
+    }
+  }
+}
+
+TEST(Composition, AddsUpInARecordedStepUnderEveryPlanOfItsFrontier) {
+  const StepGraph graph = load_graph(TIDEMARK_TEST_DATA "/mlp3.json");
+  for (const Plan& plan : frontier(graph).plans) {
+    const Simulation simulation = simulate(graph, plan);
+    for (EventIndex event = 0; event < graph.num_events(); ++event) {
+      EXPECT_EQ(bytes_at(graph, plan, event),
+                simulation.curve[static_cast<std::size_t>(event)].after)
+          << plan.policy << " at " << plan.budget_bytes << " B, event " << event;
     }
   }
 }
