@@ -51,7 +51,7 @@ lint: build  ## clang-tidy over all C++ sources (slow), then the quick checks
 	@tools/check.sh
 
 format: setup  ## rewrite all sources in the project's format
-	@find csrc tests examples benchmarks python/bindings cmake -name '*.h' -o -name '*.cc' | xargs clang-format -i
+	@find csrc tests examples benchmarks python/bindings cmake -name "*.h" -o -name "*.cc" 2>/dev/null | xargs clang-format -i
 	@ruff check --quiet --fix-only .
 	@ruff format --quiet .
 
