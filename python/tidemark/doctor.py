@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import platform
 from dataclasses import dataclass, field
-from typing import Any
 
 import tidemark
 from tidemark import _core, _runtime
@@ -91,25 +90,14 @@ def _examine_runtime(found: Diagnosis) -> None:
     except ImportError as error:
         found.problems.append(str(error))
         return
-    try:
-        checks: dict[str, Any] = module.self_check()
-    except AttributeError:
-        found.works["runtime"] = True
-        found.risks.append("this build of the runtime has no self-check; only loading was tried")
-        return
-    except Exception as error:  # whatever breaks is what the doctor is asked about
-        found.problems.append(f"the runtime's self-check failed: {error}")
-        return
-    for name, result in checks.items():
-        _take(name, result, found)
+    _take("tap", not module.tap_obstacle(), module.tap_obstacle(), found)
+    if hasattr(module, "self_check"):
+        for name, result in module.self_check().items():
+            _take(name.replace("_", " "), bool(result), f"self-check: {result}", found)
     found.works["runtime"] = not found.problems
 
 
-def _take(name: str, result: object, found: Diagnosis) -> None:
-    label = name.replace("_", " ")
-    if isinstance(result, bool):
-        found.works[label] = result
-        if not result:
-            found.problems.append(f"self-check: {label} does not hold")
-    else:
-        found.versions[label] = str(result)
+def _take(name: str, works: bool, problem: str, found: Diagnosis) -> None:
+    found.works[name] = works
+    if not works:
+        found.problems.append(f"{name}: {problem}")

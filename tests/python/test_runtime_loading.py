@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tidemark
@@ -73,3 +74,17 @@ def test_the_doctor_finds_planning_and_is_healthy_only_without_problems() -> Non
     assert found.works["planning"]
     assert found.is_healthy == (not found.problems)
     assert not Diagnosis(problems=["no torch"]).is_healthy
+
+
+@pytest.mark.parametrize(("obstacle", "works"), [("", True), ("the key is taken", False)])
+def test_the_doctor_asks_whether_the_dispatch_key_is_free(
+    monkeypatch: pytest.MonkeyPatch, obstacle: str, works: bool
+) -> None:
+    pytest.importorskip("torch")
+    runtime = SimpleNamespace(tap_obstacle=lambda: obstacle)
+    monkeypatch.setattr(_runtime, "require", lambda: runtime)
+
+    found = examine()
+
+    assert found.works["tap"] is found.works["runtime"] is found.is_healthy is works
+    assert works or "tap: the key is taken" in found.problems

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,6 +54,10 @@ void write_fit(const Report& report, Text& text) {
     text.line("fits      peak {} with everything kept", format_bytes(report.unplanned_peak_bytes));
     return;
   }
+  if (*report.budget_bytes == std::numeric_limits<Bytes>::max()) {
+    text.line("fits      yes: peak {}, no limit set", format_bytes(report.peak.bytes));
+    return;
+  }
   text.line("fits      {}: {} peak {} ({} of the budget of {}); {} without a plan",
             report.fits ? "yes" : "NO", report.measured_peak_bytes ? "predicted" : "promised",
             format_bytes(report.peak.bytes),
@@ -92,7 +97,7 @@ void write_limits(const Report& report, Text& text) {
 void write_run(const Report& report, Text& text) {
   if (report.measured_peak_bytes) {
     const Bytes difference = *report.measured_peak_bytes - report.peak.bytes;
-    text.line("measured  peak {} ({})", format_bytes(*report.measured_peak_bytes),
+    text.line("measured  peak {} over all steps ({})", format_bytes(*report.measured_peak_bytes),
               difference == 0 ? "as predicted, to the byte"
                               : fmt::format("{:+d} B against the prediction", difference));
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
@@ -104,6 +105,13 @@ TEST(ReportText, SaysNoLoudlyAndNamesTheLeastBudget) {
 
   EXPECT_TRUE(contains(text, "fits      NO"));
   EXPECT_TRUE(contains(text, "raise the budget to 2.00 KiB"));
+}
+
+TEST(ReportText, ComparesWithNoBudgetWhereThereIsNoLimit) {
+  Plan plan = example_plan();
+  plan.budget_bytes = std::numeric_limits<Bytes>::max();
+
+  EXPECT_TRUE(contains(to_text(make_report(example_step(), plan)), "peak 1.49 KiB, no limit set"));
 }
 
 TEST(ReportText, NamesOpModuleAndSourceLine) {
