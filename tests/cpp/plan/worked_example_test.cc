@@ -15,6 +15,7 @@
 #include "tidemark/plan/plan_json.h"
 #include "tidemark/plan/signature.h"
 #include "tidemark/plan/simulate.h"
+#include "tidemark/plan/validate.h"
 
 namespace tidemark {
 namespace {
@@ -79,6 +80,11 @@ TEST(WorkedExample, PlanKeepsItsPromises) {
   EXPECT_EQ(simulation.step_ns, plan.step_ns);
   EXPECT_EQ(simulate(example_graph()).peak_bytes, plan.unplanned_peak_bytes);
   EXPECT_LE(plan.peak_bytes, plan.budget_bytes);
+}
+
+TEST(WorkedExample, PlanBreaksNoRule) {
+  const std::optional<Violation> violation = validate(example_graph(), example_plan());
+  EXPECT_FALSE(violation.has_value()) << violation->sentence;
 }
 
 TEST(WorkedExample, PlanIsForTheGraph) {
