@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tidemark import _runtime
 from tidemark.cli import build_parser, main
 from tidemark.targets import load_target
 
@@ -167,3 +168,46 @@ def test_the_parser_knows_its_version(capsys: pytest.CaptureFixture[str]) -> Non
     with pytest.raises(SystemExit):
         build_parser().parse_args(["--version"])
     assert capsys.readouterr().out.startswith("tidemark 0.")
+
+
+TRAIN = """
+import torch
+
+def make_step():
+    model = torch.nn.Sequential(torch.nn.Linear(32, 32), torch.nn.GELU(), torch.nn.Linear(32, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x = torch.ones(64, 32)
+
+    def step():
+        loss = model(x).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+"""
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> str:
+    try:
+        _runtime.require()
+    except ImportError as error:
+        pytest.skip(f"the runtime does not load here: {error}")
+    (tmp_path / "train.py").write_text(TRAIN)
+    return f"{tmp_path / 'train.py'}:make_step"
+
+
+def test_a_recorded_step_can_be_planned(
+    train: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = str(tmp_path / "step.json")
+
+    code, graph = run_json(capsys, "record", train, "-o", step)
+    assert code == 0
+    assert graph["num_ops"] > 10  # type: ignore[index]
+
+    peak = graph["peak_bytes"]  # type: ignore[index]
+    code, plan = run_json(capsys, "plan", step, "--budget", str(peak))
+    assert code == 0
+    assert plan["recompute_ns"] == 0  # type: ignore[index]
