@@ -388,19 +388,28 @@ class Checker {
     const auto& holds = value(v).holds;
     for (std::size_t i = 1; i < holds.size(); ++i) {
       const EventIndex e = holds[i].begin;
-      if (event(e).kind != EventKind::kUnpack || !contains(event(e).values, v)) {
+      if (event(e).kind != EventKind::kUnpack || !unpacks_block_of(e, v)) {
         fail_value(v, "hold " + text(holds[i]) + " begins at event " + text(e) +
                           ", which does not unpack the value");
       }
     }
   }
 
+  // A handle on an older version serves the block as it is: the current version's hold begins.
+  bool unpacks_block_of(EventIndex e, ValueIndex v) const {
+    const auto& values = event(e).values;
+    return std::any_of(values.begin(), values.end(),
+                       [&](ValueIndex u) { return value(u).block == value(v).block; });
+  }
+
   void check_uses(EventIndex e) const {
     const Event& ev = event(e);
     for (ValueIndex v : ev.inputs) check_input(e, v);
     for (ValueIndex v : ev.values) {
-      if (!is_held(v, e))
-        fail_event(e, "unpacks value " + text(v) + ", but no hold covers the event");
+      // A handle on a version that was overwritten serves its block as it is now.
+      const bool is_overwritten = value(v).overwritten_at != kNone && value(v).overwritten_at <= e;
+      if (is_overwritten || is_held(v, e)) continue;
+      fail_event(e, "unpacks value " + text(v) + ", but no hold covers the event");
     }
   }
 

@@ -74,6 +74,8 @@ std::vector<Gap> gaps(const StepGraph& graph) {
     const Value& value = graph.values[static_cast<std::size_t>(v)];
     if (value.producer == kNone || value.gc_held) continue;
     if (num_saved[static_cast<std::size_t>(value.block)] > 1) continue;
+    // Without a handle of its own a value comes back only as the block of an older version's.
+    if (graph.has_runtime_actions && value.handles.empty()) continue;
     for (std::size_t i = 1; i < value.holds.size(); ++i) {
       const Interval time{value.holds[i - 1].end, value.holds[i].begin};
       if (is_gap(value, time)) found.push_back({v, time});

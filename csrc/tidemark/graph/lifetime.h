@@ -38,8 +38,9 @@ TIDEMARK_API std::vector<Interval> block_lifetimes(const StepGraph& graph);
 TIDEMARK_API std::vector<EventIndex> forward_ops(const StepGraph& graph);
 
 // Returns the gaps that a plan may drop as far as lifetimes go, sorted by value and time: of
-// positive length, of a value that the step produces, whose block is saved at no other version, is
-// not overwritten before the gap ends and is not held by the cycle collector.
+// positive length, of a value that the step produces and (where there are unpacks) saves, whose
+// block is saved at no other version, is not overwritten before the gap ends and is not held by the
+// cycle collector.
 TIDEMARK_API std::vector<Gap> gaps(const StepGraph& graph);
 
 }  // namespace tidemark

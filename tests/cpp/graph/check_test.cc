@@ -102,6 +102,11 @@ const Breakage kBreakages[] = {
        g.values[3].holds = {{1, 2}, {2, 3}, {4, 6}};
      },
      {"value 3:", "[2, 3)", "does not unpack"}},
+    {"UnpackOfAValueThatNobodyHolds",
+     [](StepGraph& g) {
+       g.values[3].holds = {{1, 3}};
+     },
+     {"event 4:", "value 3", "no hold covers"}},
     {"HandlePackedBeforeProduction",
      [](StepGraph& g) { g.values[3].handles[0].packed_at = 0; },
      {"value 3:", "handle 0", "packed at 0"}},
@@ -261,6 +266,14 @@ TEST(Check, AcceptsATensorOfAnEarlierStepThatDiesBeforeTheFirstEvent) {
 TEST(Check, AcceptsAWrittenInputHeldThroughItsWriter) {
   StepGraph graph = small_graph();
   graph.values[2].holds = {{0, 2}};
+  EXPECT_EQ(complaint_about(graph), "");
+}
+
+TEST(Check, AcceptsAHandleThatServesItsBlockAtALaterVersion) {
+  StepGraph graph = small_graph();
+  graph.values[2].handles = {{0, 0, 6}};
+  graph.values[3].handles.clear();
+  graph.events[4].values = {2};
   EXPECT_EQ(complaint_about(graph), "");
 }
 

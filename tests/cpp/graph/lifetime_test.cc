@@ -73,6 +73,15 @@ TEST(Gaps, AreNotOfBlocksSavedAtTwoVersions) {
   EXPECT_TRUE(gaps(graph).empty());
 }
 
+TEST(Gaps, AreNotOfAVersionThatOnlyAnOlderVersionsHandleServes) {
+  StepGraph graph = small_graph();
+  graph.values[2].handles = {{0, 0, 6}};
+  graph.values[3].handles.clear();
+  graph.events[4].values = {2};
+  check(graph);
+  EXPECT_TRUE(gaps(graph).empty());
+}
+
 TEST(Gaps, EndBeforeTheBlockIsOverwritten) {
   StepGraph graph = small_graph();
   graph.values[3].overwritten_at = 2;
