@@ -111,13 +111,16 @@ void Executor::prepare_value(ValueIndex v) {
   const Value& value = graph_.values[v];
   const int first = problem_.first_gap(v);
   const int last = problem_.first_gap(v + 1);
-  const bool is_plain = value.handles.empty() && value.holds.size() == 1;
-  if (value.producer == kNone || value.holds.empty() || (first == last && !is_plain)) return;
+  if (value.producer == kNone || value.holds.empty()) return;
   Item& item = items_[v];
   item.is_managed = true;
   item.size_term =
       std::pow(static_cast<double>(std::max<Bytes>(value.bytes, 1)), parameters_.alpha);
   hold_begins_[value.producer].push_back(v);
+  if (first == last) {
+    hold_ends_[std::min(problem_.natural_end(v), graph_.num_events())].push_back({v, true});
+    return;
+  }
   int gap = first;
   for (std::size_t i = 1; i < value.holds.size(); ++i) {
     const Interval time{value.holds[i - 1].end, value.holds[i].begin};
@@ -395,6 +398,7 @@ std::optional<Schedule> lookahead(const Problem& problem, Bytes limit,
     const auto lacking = executor.lacking();
     if (lacking.first == kNone || !problem.can_stay_until(lacking.first, lacking.second))
       return std::nullopt;
+    if (std::ranges::find(required, lacking) != required.end()) return std::nullopt;
     required.push_back(lacking);
   }
   return std::nullopt;

@@ -1,6 +1,7 @@
 #include "tidemark/plan/problem.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace tidemark {
 namespace {
@@ -83,12 +84,19 @@ bool Problem::can_stay_until(ValueIndex v, EventIndex u) const {
 }
 
 bool Problem::can_replay_at(ValueIndex v, EventIndex u) const {
-  const EventIndex producer = graph_->values[v].producer;
-  if (producer == kNone || producer >= u || !replayable_[producer]) return false;
-  if (std::ranges::find(restores_[producer], v) == restores_[producer].end()) return false;
-  return std::ranges::all_of(reads_[producer], [&](ValueIndex input) {
-    return can_stay_until(input, u) || can_replay_at(input, u);
-  });
+  // All that is missing must be replayable; each missing value is looked at once.
+  std::vector<ValueIndex> missing{v};
+  std::unordered_set<ValueIndex> seen{v};
+  while (!missing.empty()) {
+    const ValueIndex here = missing.back();
+    missing.pop_back();
+    const EventIndex producer = graph_->values[here].producer;
+    if (producer == kNone || producer >= u || !replayable_[producer]) return false;
+    if (std::ranges::find(restores_[producer], here) == restores_[producer].end()) return false;
+    for (ValueIndex input : reads_[producer])
+      if (!can_stay_until(input, u) && seen.insert(input).second) missing.push_back(input);
+  }
+  return true;
 }
 
 bool Problem::is_droppable(const Gap& gap) const {
