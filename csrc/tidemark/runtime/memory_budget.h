@@ -32,6 +32,7 @@
 #include "tidemark/graph/graph.h"
 #include "tidemark/plan/plan.h"
 #include "tidemark/plan/planner.h"
+#include "tidemark/report/report.h"
 #include "tidemark/runtime/step.h"
 
 namespace tidemark {
@@ -45,13 +46,6 @@ struct MemoryBudgetOptions {
   std::optional<Plan> plan;
   // Storages to count from the start, parameters and optimizer state, say.
   std::vector<at::Tensor> track;
-};
-
-struct StepCounts {
-  std::int64_t watched = 0;
-  std::int64_t planned = 0;
-  std::int64_t adapted = 0;
-  std::int64_t diverged = 0;
 };
 
 // What is known of the last step that ended.
