@@ -127,7 +127,8 @@ PlanFailure Planner::fail(Bytes budget) {
                       .floor_bytes = floor_.bytes,
                       .floor_event = floor_.event,
                       .unplanned_peak_bytes = problem_.unplanned().peak_bytes,
-                      .fixed_by_category = fixed_by_category()};
+                      .fixed_by_category = fixed_by_category(),
+                      .sentence = {}};
   failure.reason = is_late_ ? PlanFailure::Reason::kTimeOut : PlanFailure::Reason::kInfeasible;
   failure.least_feasible_bytes = least().candidate.simulation.peak_bytes;
   const Event& op = problem_.graph().events[floor_.event];

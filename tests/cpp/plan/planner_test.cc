@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <tuple>
 
 #include "plan/random_graph.h"
 #include "tidemark/plan/bound.h"
@@ -33,7 +36,8 @@ class RandomSteps : public ::testing::TestWithParam<std::tuple<int, bool>> {
 };
 
 TEST_P(RandomSteps, GetPlansThatFitAndThatTheValidatorAccepts) {
-  for (int seed = 0; seed < 130; ++seed) {
+  const int num_seeds = std::get<1>(GetParam()) ? 170 : 25;
+  for (int seed = 0; seed < num_seeds; ++seed) {
     const StepGraph step = graph(seed);
     ASSERT_NO_THROW(check(step)) << seed;
     const Bytes peak = simulate(step).peak_bytes;
@@ -58,7 +62,102 @@ TEST_P(RandomSteps, GetPlansThatFitAndThatTheValidatorAccepts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, RandomSteps,
-                         ::testing::Combine(::testing::Values(6, 12, 30), ::testing::Bool()));
+                         ::testing::Combine(::testing::Values(6, 12, 24), ::testing::Bool()));
+
+// The cheapest set of dropped gaps that fits, all sets tried.
+std::optional<Nanoseconds> best_of_all_sets(const Problem& problem, Bytes budget) {
+  std::optional<Nanoseconds> best;
+  const int num_gaps = static_cast<int>(problem.gaps().size());
+  for (unsigned set = 0; set < 1U << num_gaps; ++set) {
+    std::vector<int> dropped;
+    for (int gap = 0; gap < num_gaps; ++gap)
+      if (set >> gap & 1U) dropped.push_back(gap);
+    const auto candidate = judge(problem, schedule_of_gaps(problem, dropped));
+    EXPECT_TRUE(candidate);
+    if (!candidate || candidate->simulation.peak_bytes > budget) continue;
+    if (!best || candidate->simulation.recompute_ns < *best)
+      best = candidate->simulation.recompute_ns;
+  }
+  return best;
+}
+
+TEST(Planner, IsSeldomWorseThanTheBestOfAllSetsOfGaps) {
+  int num_cases = 0;
+  int num_worse = 0;
+  for (int seed = 0; seed < 120; ++seed) {
+    const StepGraph step = random_graph(seed, {.num_ops = 7});
+    const Problem problem(step);
+    if (problem.gaps().size() > 8) continue;
+    const Bytes floor = memory_floor(problem).bytes;
+    const Bytes budget = floor + (problem.unplanned().peak_bytes - floor) / 2;
+    const auto best = best_of_all_sets(problem, budget);
+    const auto answer = plan(step, budget);
+    if (best) {
+      EXPECT_LE(lower_bound(problem, budget), *best) << seed;
+      ++num_cases;
+      num_worse += !answer || answer->recompute_ns > *best;
+    }
+  }
+  EXPECT_GT(num_cases, 30);
+  EXPECT_LT(num_worse * 5, num_cases) << num_worse << " of " << num_cases;
+}
+
+TEST(Planner, EveryChangedPlanIsRejected) {
+  for (int seed = 0; seed < 40; ++seed) {
+    const StepGraph step = random_graph(seed, {.num_ops = 14});
+    const Bytes floor = memory_floor(step).bytes;
+    const auto answer = plan(step, floor + (simulate(step).peak_bytes - floor) / 2);
+    if (!answer) continue;
+    for (std::size_t list = 0; list < answer->actions.size(); ++list)
+      for (std::size_t i = 0; i < answer->actions[list].actions.size(); ++i) {
+        if (answer->actions[list].actions[i].kind != ActionKind::kReplay) continue;
+        Plan changed = *answer;
+        auto& actions = changed.actions[list].actions;
+        actions.erase(actions.begin() + static_cast<std::ptrdiff_t>(i));
+        EXPECT_TRUE(validate(step, changed)) << seed;
+      }
+  }
+}
+
+TEST(Planner, IsDeterministic) {
+  const StepGraph step = random_graph(3, {.num_ops = 40});
+  const Bytes budget = memory_floor(step).bytes * 5 / 4;
+  EXPECT_EQ(plan(step, budget), plan(step, budget));
+}
+
+TEST(Planner, SaysNoWithTheNearestYes) {
+  const StepGraph step = random_graph(5, {.num_ops = 20});
+  const auto answer = plan(step, 1);
+  ASSERT_FALSE(answer);
+  const PlanFailure& failure = answer.failure();
+  EXPECT_EQ(failure.reason, PlanFailure::Reason::kInfeasible);
+  EXPECT_EQ(failure.floor_bytes, memory_floor(step).bytes);
+  EXPECT_FALSE(plan(step, failure.floor_bytes - 1));
+  const auto nearest = plan(step, failure.least_feasible_bytes);
+  ASSERT_TRUE(nearest);
+  EXPECT_FALSE(validate(step, *nearest));
+}
+
+TEST(Planner, RefusesUnknownPoliciesAndNegativeBudgets) {
+  const StepGraph step = random_graph(1);
+  EXPECT_THROW(static_cast<void>(plan(step, 100, {.policy = "magic"})), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(plan(step, -1)), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(plan(step, 100, {.time_limit_s = 0})), std::invalid_argument);
+}
+
+TEST(Frontier, MoreBudgetNeverCostsMoreTime) {
+  for (int seed = 0; seed < 25; ++seed) {
+    const StepGraph step = random_graph(seed, {.num_ops = 25});
+    const Frontier curve = frontier(step);
+    ASSERT_FALSE(curve.plans.empty());
+    EXPECT_GE(curve.least_feasible_bytes, curve.floor_bytes);
+    EXPECT_EQ(curve.plans.back().recompute_ns, 0);
+    for (std::size_t i = 0; i < curve.plans.size(); ++i) {
+      EXPECT_FALSE(validate(step, curve.plans[i]));
+      if (i > 0) EXPECT_LE(curve.plans[i].recompute_ns, curve.plans[i - 1].recompute_ns);
+    }
+  }
+}
 
 }  // namespace
 }  // namespace tidemark
