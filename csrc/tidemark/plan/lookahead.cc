@@ -181,6 +181,8 @@ EventIndex Executor::next_want(ValueIndex v) {
 }
 
 bool Executor::is_wanted_later(ValueIndex v) {
+  // The runtime's reference to a saved value ends with its last handle.
+  if (!graph_.values[v].handles.empty() && problem_.natural_end(v) <= now_) return false;
   return items_[v].keep_until > now_ || next_want(v) != kNever;
 }
 
@@ -232,13 +234,17 @@ ValueIndex Executor::cheapest() {
 }
 
 bool Executor::make_room(Bytes base) {
-  while (base + idle_bytes_ > limit_) {
+  // On the way up to the peak some room is left for replays to come.
+  const bool is_rising = now_ < problem_.unplanned().peak_event;
+  const double share = is_rising ? 1 - parameters_.headroom : 1;
+  const Bytes wanted = static_cast<Bytes>(static_cast<double>(limit_) * share);
+  while (base + idle_bytes_ > wanted) {
     const ValueIndex v = cheapest();
-    if (v == kNone) return false;
+    if (v == kNone) break;
     leave_idle(v);
     items_[v].is_original = false;
   }
-  return true;
+  return base + idle_bytes_ <= limit_;
 }
 
 void Executor::end_holds(EventIndex e) {
@@ -258,6 +264,9 @@ void Executor::end_holds(EventIndex e) {
           end.value);
     } else if (!is_gone && is_wanted_later(end.value) && problem_.keep_event(end.value) != kNone) {
       become_idle(end.value);
+      if (!value.handles.empty())
+        tail_ends_[std::min(problem_.natural_end(end.value), graph_.num_events())].push_back(
+            end.value);
     }
   }
   for (ValueIndex v : tail_ends_[e])

@@ -21,6 +21,8 @@ struct LookaheadParameters {
   double alpha = 1;
   double beta = 1;
   double gamma = 1;
+  // Part of the limit that stays free until the unplanned peak, for the replays that come then.
+  double headroom = 0;
 };
 
 // Returns what to replay so that the step stays within `limit`, or nothing if these parameters

@@ -11,7 +11,7 @@ namespace tidemark {
 namespace {
 
 // Polishing simulates the step hundreds of times: only the few best schedules are worth it.
-constexpr std::size_t kPoolSize = 3;
+constexpr std::size_t kPoolSize = 2;
 constexpr int kPolishTrials = 120;
 
 void keep_all(Search& search, Effort) { search.offer({}, "keep_all"); }
@@ -26,17 +26,25 @@ void square_root(Search& search, Effort effort) {
 }
 
 // The first ones win most often; a quick look takes only those.
-constexpr std::array<LookaheadParameters, 10> kParameters{{
+constexpr std::array<LookaheadParameters, 18> kParameters{{
     {.alpha = 1, .beta = 1, .gamma = 1},
     {.alpha = 1, .beta = 0.5, .gamma = 1},
     {.alpha = 1, .beta = 0, .gamma = 1},
     {.alpha = 0.7, .beta = 1, .gamma = 1},
     {.alpha = 0.7, .beta = 0.5, .gamma = 1},
+    {.alpha = 0.7, .beta = 0, .gamma = 1},
     {.alpha = 1.3, .beta = 1, .gamma = 1},
     {.alpha = 1.3, .beta = 0.5, .gamma = 1},
+    {.alpha = 1.3, .beta = 0, .gamma = 1},
     {.alpha = 1, .beta = 1, .gamma = 0.6},
     {.alpha = 0.7, .beta = 1, .gamma = 0.6},
     {.alpha = 1, .beta = 0.5, .gamma = 0.6},
+    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.05},
+    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.1},
+    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.2},
+    {.alpha = 0.7, .beta = 0.25, .gamma = 1, .headroom = 0.05},
+    {.alpha = 1, .beta = 0.25, .gamma = 1, .headroom = 0.1},
+    {.alpha = 1, .beta = 0.5, .gamma = 1, .headroom = 0.2},
 }};
 constexpr std::size_t kNumQuick = 3;
 

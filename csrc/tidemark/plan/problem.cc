@@ -80,7 +80,9 @@ void Problem::find_values() {
 bool Problem::can_stay_until(ValueIndex v, EventIndex u) const {
   const Value& value = graph_->values[v];
   if (value.overwritten_at != kNone && value.overwritten_at <= u) return false;
-  return natural_end_[v] > u || (value.producer < u && keep_event_[v] != kNone);
+  // The runtime's reference to a saved value ends with its last handle.
+  const bool can_keep = value.handles.empty() && keep_event_[v] != kNone;
+  return natural_end_[v] > u || (value.producer < u && can_keep);
 }
 
 bool Problem::can_replay_at(ValueIndex v, EventIndex u) const {

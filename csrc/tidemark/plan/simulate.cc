@@ -26,9 +26,12 @@ struct ValueState {
   int reads_left = 0;         // replays of this list that still read it
 };
 
+// Deaths of one event are a list threaded through one array: a vector per event would cost more
+// than the rest of a simulation.
 struct Death {
   ValueIndex value;
   bool restored;
+  int next;
 };
 
 class Run {
@@ -48,7 +51,7 @@ class Run {
     return end == graph_.values[v].overwritten_at || end == freed_at_[v] ? end + 1 : end;
   }
   EventIndex natural_end(ValueIndex v) const;
-  EventIndex keep_end(ValueIndex v) const;
+  EventIndex keep_end(ValueIndex v, bool is_restored) const;
   // Returns the end of the program's hold on `v` at `e`, or kNone if it has none then.
   EventIndex hold_end_at(ValueIndex v, EventIndex e) const;
 
@@ -82,9 +85,11 @@ class Run {
   std::vector<ValueState> state_;
   std::vector<int> block_refs_;
   std::vector<EventIndex> freed_at_;
-  std::vector<std::vector<Death>> deaths_;
-  std::vector<std::vector<ValueIndex>> overwritten_;
-  std::vector<ValueIndex> moved_;  // in-place outputs whose bytes are already counted
+  std::vector<Death> deaths_;
+  std::vector<int> first_death_;               // per event
+  std::vector<ValueIndex> first_overwritten_;  // per event
+  std::vector<ValueIndex> next_overwritten_;   // per value
+  std::vector<ValueIndex> moved_;              // in-place outputs whose bytes are already counted
   Bytes live_ = 0;
   Bytes peak_ = 0;
   Simulation result_;
@@ -94,8 +99,10 @@ void Run::prepare() {
   const auto num_values = graph_.values.size();
   state_.assign(num_values, {});
   freed_at_.assign(num_values, kNone);
-  deaths_.assign(static_cast<std::size_t>(n_) + 1, {});
-  overwritten_.assign(static_cast<std::size_t>(n_) + 1, {});
+  deaths_.reserve(num_values + num_values / 2);
+  first_death_.assign(static_cast<std::size_t>(n_), kNone);
+  first_overwritten_.assign(static_cast<std::size_t>(n_), kNone);
+  next_overwritten_.assign(num_values, kNone);
   BlockIndex num_blocks = 0;
   for (const Value& value : graph_.values) num_blocks = std::max(num_blocks, value.block + 1);
   block_refs_.assign(static_cast<std::size_t>(num_blocks), 0);
@@ -103,7 +110,9 @@ void Run::prepare() {
     for (ValueIndex v : graph_.events[e].frees) freed_at_[v] = e;
   for (ValueIndex v = 0; v < graph_.num_values(); ++v) {
     const EventIndex at = graph_.values[v].overwritten_at;
-    if (at != kNone && at < n_) overwritten_[at].push_back(v);
+    if (at == kNone || at >= n_) continue;
+    next_overwritten_[v] = first_overwritten_[at];
+    first_overwritten_[at] = v;
   }
 }
 
@@ -114,11 +123,12 @@ EventIndex Run::natural_end(ValueIndex v) const {
   return end;
 }
 
-EventIndex Run::keep_end(ValueIndex v) const {
+EventIndex Run::keep_end(ValueIndex v, bool is_restored) const {
   const Value& value = graph_.values[v];
   if (!value.handles.empty()) return natural_end(v);
-  if (value.overwritten_at != kNone) return std::max(natural_end(v), value.overwritten_at);
-  return n_;
+  // A later version ends the original; a restored copy lies in a block that nobody writes.
+  if (is_restored || value.overwritten_at == kNone) return n_;
+  return std::max(natural_end(v), value.overwritten_at);
 }
 
 EventIndex Run::hold_end_at(ValueIndex v, EventIndex e) const {
@@ -131,7 +141,9 @@ void Run::set_death(ValueIndex v, bool restored, EventIndex death) {
   Copy& copy = restored ? state_[v].restored : state_[v].original;
   if (copy.death == death) return;
   copy.death = death;
-  if (death < n_) deaths_[death].push_back({v, restored});
+  if (death >= n_) return;
+  deaths_.push_back({v, restored, first_death_[death]});
+  first_death_[death] = static_cast<int>(deaths_.size()) - 1;
 }
 
 void Run::start_original(ValueIndex v, EventIndex death) {
@@ -158,7 +170,8 @@ void Run::end_restored(ValueIndex v) {
 }
 
 void Run::bury(EventIndex e) {
-  for (const Death& death : deaths_[e]) {
+  for (int i = first_death_[e]; i != kNone; i = deaths_[i].next) {
+    const Death death = deaths_[i];
     ValueState& state = state_[death.value];
     // A death that was moved since leaves its first entry behind.
     if (death.restored && state.restored.death == e) end_restored(death.value);
@@ -184,7 +197,8 @@ void Run::produce(EventIndex e) {
     const EventIndex death = weak ? end_of(v, holds.front()) : natural_end(v);
     if (death > e) start_original(v, death);
   }
-  for (ValueIndex v : overwritten_[e]) state_[v].superseded = true;
+  for (ValueIndex v = first_overwritten_[e]; v != kNone; v = next_overwritten_[v])
+    state_[v].superseded = true;
   for (ValueIndex v : event.frees) {
     if (state_[v].original.death <= e + 1) end_original(v);
     if (state_[v].restored.death <= e + 1) end_restored(v);
@@ -322,7 +336,7 @@ void Run::take_served(EventIndex e, const std::vector<ValueIndex>& served) {
 
 void Run::keep(EventIndex e, ValueIndex v) {
   ValueState& state = state_[v];
-  const EventIndex end = keep_end(v);
+  const EventIndex end = keep_end(v, state.is_temporary || state.restored.alive);
   if (state.is_temporary) {
     state.is_temporary = false;
     start_restored(v, std::max(end, e + 1));

@@ -284,11 +284,6 @@ Answer Recount::serve(EventIndex e, const std::vector<ValueIndex>& served) {
 
 Answer Recount::run_keep(EventIndex e, ValueIndex v) {
   const Value& value = graph_.values[v];
-  EventIndex end = graph_.num_events();
-  if (!value.handles.empty())
-    end = std::max(end_by_handles(v), end_by_holds(v));
-  else if (value.overwritten_at != kNone)
-    end = std::max(value.overwritten_at, end_by_holds(v));
   if (temporaries_.erase(v) > 0)
     places_.push_back({.value = v, .is_new_block = true, .end = e + 1});
   Place* found = nullptr;
@@ -299,6 +294,11 @@ Answer Recount::run_keep(EventIndex e, ValueIndex v) {
   if (found == nullptr)
     return broken(Rule::kAbsentKeep, e, v,
                   fmt::format("value {} is to be kept at event {} and is not there", v, e));
+  EventIndex end = graph_.num_events();
+  if (!value.handles.empty())
+    end = std::max(end_by_handles(v), end_by_holds(v));
+  else if (value.overwritten_at != kNone && !found->is_new_block)
+    end = std::max(value.overwritten_at, end_by_holds(v));
   found->end = std::max(found->end, end);
   return {};
 }
