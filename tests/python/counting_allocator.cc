@@ -70,15 +70,12 @@ class CountingAllocator final : public c10::Allocator {
 }  // namespace
 
 PYBIND11_MODULE(counting_allocator, module) {
-  module.def("install", [] {
-    c10::SetAllocator(c10::kCPU, &CountingAllocator::instance(), 1);
-  });
+  module.def("install", [] { c10::SetAllocator(c10::kCPU, &CountingAllocator::instance(), 1); });
   module.def("live", [] { return CountingAllocator::instance().live(); });
   module.def("peak", [] { return CountingAllocator::instance().peak(); });
   module.def("num_allocations", [] { return CountingAllocator::instance().num_allocations(); });
   module.def("reset_peak", [] { CountingAllocator::instance().reset_peak(); });
   module.def("fail_after", [](std::int64_t n) { CountingAllocator::instance().fail_after(n); });
-  module.def("is_current", [] {
-    return c10::GetAllocator(c10::kCPU) == &CountingAllocator::instance();
-  });
+  module.def("is_current",
+             [] { return c10::GetAllocator(c10::kCPU) == &CountingAllocator::instance(); });
 }

@@ -12,9 +12,9 @@ namespace tidemark {
 
 struct TIDEMARK_API BudgetExceededInfo {
   Bytes budget_bytes = 0;
-  Bytes missing_bytes = 0;      // how far above the budget the allocation would have gone
+  Bytes missing_bytes = 0;  // how far above the budget the allocation would have gone
   Bytes requested_bytes = 0;
-  std::string op;               // the op that asked, "" outside ops
+  std::string op;  // the op that asked, "" outside ops
   bool optimizer_had_begun = false;
 
   std::string text() const;

@@ -7,6 +7,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "tidemark/plan/signature.h"
+
 namespace tidemark {
 namespace {
 
@@ -85,6 +87,7 @@ void MemoryBudget::enter() {
   options.find_place = find_place_;
   if (current_ != nullptr) {
     options.script = script_within_budget(*current_);
+    options.alternatives = alternatives();
     options.is_exact = true;
     options.record = false;
     ++num_cache_hits_;
@@ -107,6 +110,7 @@ void MemoryBudget::leave(bool aborted) {
   running = nullptr;
   exceeded_ = step->exceeded();
   count(outcome);
+  use_variant_of(outcome.script.get());
   if (aborted) {
     must_watch_ = false;
     return;
@@ -120,10 +124,18 @@ void MemoryBudget::leave(bool aborted) {
 
 void MemoryBudget::count(const StepOutcome& outcome) {
   switch (outcome.kind) {
-    case StepKind::kWatched: ++counts_.watched; break;
-    case StepKind::kPlanned: ++counts_.planned; break;
-    case StepKind::kAdapted: ++counts_.adapted; break;
-    case StepKind::kDiverged: ++counts_.diverged; break;
+    case StepKind::kWatched:
+      ++counts_.watched;
+      break;
+    case StepKind::kPlanned:
+      ++counts_.planned;
+      break;
+    case StepKind::kAdapted:
+      ++counts_.adapted;
+      break;
+    case StepKind::kDiverged:
+      ++counts_.diverged;
+      break;
   }
   peak_ = std::max(peak_, outcome.peak_bytes);
   last_ = {outcome.kind,        outcome.peak_bytes, outcome.promised_bytes,
@@ -135,7 +147,8 @@ void MemoryBudget::count(const StepOutcome& outcome) {
 void MemoryBudget::count_tracked() {
   for (const auto& tensor : options_.track) {
     if (!tensor.defined() || !is_plain(tensor)) continue;
-    c10::StorageImpl* storage = tensor.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl();
+    c10::StorageImpl* storage =
+        tensor.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl();
     if (allocator().id_of(storage->data()) != kNoAllocation) continue;
     const auto bytes = static_cast<Bytes>(storage->nbytes());
     if (!count_foreign(storage, bytes)) allocator().add_foreign(bytes);
@@ -145,7 +158,8 @@ void MemoryBudget::count_tracked() {
 bool MemoryBudget::count_foreign(c10::StorageImpl* storage, Bytes bytes) {
   if (foreign_.count(storage) > 0) return true;
   auto owned = c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(storage);
-  foreign_.emplace(storage, ForeignStorage{c10::weak_intrusive_ptr<c10::StorageImpl>(owned), bytes});
+  foreign_.emplace(storage,
+                   ForeignStorage{c10::weak_intrusive_ptr<c10::StorageImpl>(owned), bytes});
   return false;
 }
 
@@ -190,6 +204,22 @@ MemoryBudget::Variant* MemoryBudget::find_variant(const std::vector<LiveBlock>& 
   return nullptr;
 }
 
+// Other recorded forms of the step that begin in the same state.
+std::vector<std::shared_ptr<const PlanScript>> MemoryBudget::alternatives() const {
+  std::vector<std::shared_ptr<const PlanScript>> result;
+  for (const auto& variant : variants_) {
+    if (variant.get() == current_ || !variant->script) continue;
+    if (matches(*variant, entry_blocks_)) result.push_back(variant->script);
+  }
+  return result;
+}
+
+void MemoryBudget::use_variant_of(const PlanScript* script) {
+  auto it = std::find_if(variants_.begin(), variants_.end(),
+                         [&](const auto& variant) { return variant->script.get() == script; });
+  if (script != nullptr && it != variants_.end()) std::rotate(variants_.begin(), it, it + 1);
+}
+
 void MemoryBudget::add_variant(StepOutcome& outcome) {
   auto variant = std::make_unique<Variant>();
   std::set<AllocationId> active(outcome.touched_at_entry.begin(), outcome.touched_at_entry.end());
@@ -202,6 +232,12 @@ void MemoryBudget::add_variant(StepOutcome& outcome) {
 }
 
 void MemoryBudget::plan_variant(Variant& variant, Bytes budget) {
+  if (options_.plan && options_.plan->graph_hash == graph_hash(variant.graph) &&
+      options_.plan->peak_bytes <= budget) {
+    variant.script = prior_;  // the plan that was given is for this very step
+    variant.failure.reset();
+    return;
+  }
   const auto start = std::chrono::steady_clock::now();
   PlanOptions options;
   options.policy = options_.policy;

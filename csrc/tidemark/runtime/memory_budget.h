@@ -103,6 +103,9 @@ class TIDEMARK_API MemoryBudget {
   // Gives the allocator back; further steps throw. Also done by the destructor.
   void close();
 
+  bool is_in_step() const noexcept { return step_ != nullptr; }
+  // Whether the step that runs is being recorded.
+  bool is_watching() const noexcept { return step_ != nullptr && step_->is_recording(); }
   Bytes memory() const noexcept { return memory_; }
   const StepCounts& counts() const noexcept { return counts_; }
   const LastStep& last_step() const noexcept { return last_; }
@@ -135,6 +138,8 @@ class TIDEMARK_API MemoryBudget {
   void forget_dead_foreign();
   Variant* find_variant(const std::vector<LiveBlock>& live);
   bool matches(const Variant& variant, const std::vector<LiveBlock>& live) const;
+  std::vector<std::shared_ptr<const PlanScript>> alternatives() const;
+  void use_variant_of(const PlanScript* script);
   void plan_variant(Variant& variant, Bytes budget);
   std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);
   void add_variant(StepOutcome& outcome);
@@ -161,7 +166,7 @@ class TIDEMARK_API MemoryBudget {
   std::int64_t num_cache_hits_ = 0;
   std::optional<BudgetExceededInfo> exceeded_;
   bool is_open_ = true;
-  bool must_watch_ = false;             // the last step differed from what was planned
+  bool must_watch_ = false;  // the last step differed from what was planned
 };
 
 }  // namespace tidemark

@@ -14,8 +14,8 @@ namespace tidemark {
 
 // One forward op of the expected step.
 struct ExpectedOp {
-  std::uint64_t flow_hash = 0;         // name and blocks read
-  std::uint64_t shape_hash = 0;        // dtypes and sizes of its results
+  std::uint64_t flow_hash = 0;   // name and blocks read
+  std::uint64_t shape_hash = 0;  // dtypes and sizes of its results
   const EventActions* actions = nullptr;
 };
 
@@ -27,7 +27,7 @@ struct ExpectedUnpack {
 
 // An action with its target looked up: the forward op to replay, or the value's place.
 struct PlannedValue {
-  BlockIndex block = kNone;            // forward number
+  BlockIndex block = kNone;  // forward number
   std::int32_t version = 0;
 };
 

@@ -61,8 +61,8 @@ c10::Storage clone_storage(const c10::Storage& source) {
 
 void check_source(const TensorArg& arg, const TapedOp& op) {
   if (!arg.version_counter.enabled()) return;
-  TORCH_CHECK(arg.version_counter.current_version() == arg.version,
-              "tidemark: cannot recompute ", op.facts->name,
+  TORCH_CHECK(arg.version_counter.current_version() == arg.version, "tidemark: cannot recompute ",
+              op.facts->name,
               ": a tensor it reads was modified in place after the forward pass (version ",
               arg.version_counter.current_version(), ", expected ", arg.version, ")");
 }
@@ -111,15 +111,17 @@ class ReplayRun {
 
   // Lists are shared by reference between stacks; the taped one must stay empty.
   static void unshare_list(c10::IValue& value) {
-    if (value.isTensorList()) value = value.toTensorList().copy();
-    else if (value.isOptionalTensorList()) value = value.toOptionalTensorList().copy();
+    if (value.isTensorList())
+      value = value.toTensorList().copy();
+    else if (value.isOptionalTensorList())
+      value = value.toOptionalTensorList().copy();
   }
 
   void put_arg(const TapedOp& op, const TensorArg& arg, torch::jit::Stack& stack,
                std::vector<Written>& written) {
     if (arg.is_unread_by_replay) return;  // stays None
-    c10::Storage storage = arg.geometry.is_wrapped_number ? number_storage(arg)
-                                                          : input_storage(op, arg, written);
+    c10::Storage storage =
+        arg.geometry.is_wrapped_number ? number_storage(arg) : input_storage(op, arg, written);
     at::Tensor tensor = make_view(std::move(storage), arg.geometry);
     c10::IValue& slot = stack[arg.position];
     if (arg.list_index == kNone) {
@@ -161,10 +163,10 @@ class ReplayRun {
 
   static void call(const TapedOp& op, torch::jit::Stack& stack) {
     using c10::DispatchKey;
-    c10::impl::ForceDispatchKeyGuard keys(
-        c10::DispatchKeySet({DispatchKey::BackendSelect}),
-        c10::autograd_dispatch_keyset_with_ADInplaceOrView | c10::autocast_dispatch_keyset |
-            c10::DispatchKeySet({kTapKey}));
+    c10::impl::ForceDispatchKeyGuard keys(c10::DispatchKeySet({DispatchKey::BackendSelect}),
+                                          c10::autograd_dispatch_keyset_with_ADInplaceOrView |
+                                              c10::autocast_dispatch_keyset |
+                                              c10::DispatchKeySet({kTapKey}));
     // Some kernels choose what they return by it (oneDNN's RNN workspace).
     c10::AutoGradMode grad_mode(op.grad_mode);
     RECORD_FUNCTION("tidemark::replay", c10::ArrayRef<c10::IValue>{});

@@ -21,11 +21,11 @@ class SavedHandle final : public torch::autograd::SavedVariableHooks {
   at::Tensor call_unpack_hook() override { return step_->unpack(*this); }
 
   HandleNumber number = kNone;
-  bool is_managed = false;      // the runtime may drop and restore it
-  bool is_pending = false;      // restored, not served yet
+  bool is_managed = false;  // the runtime may drop and restore it
+  bool is_pending = false;  // restored, not served yet
   ValueKey key;
   Geometry geometry;
-  at::Tensor unmanaged;         // what it is, if not managed
+  at::Tensor unmanaged;  // what it is, if not managed
   c10::VariableVersion version_counter;
   std::uint32_t version = 0;
 

@@ -55,7 +55,7 @@ void Step::begin() {
   entry_bytes_ = allocator().live_bytes();
   first_allocation_ = allocator().next_id();
   is_following_ = options_.script != nullptr;
-  outcome_.kind = !is_following_     ? StepKind::kWatched
+  outcome_.kind = !is_following_      ? StepKind::kWatched
                   : options_.is_exact ? StepKind::kPlanned
                                       : StepKind::kAdapted;
   if (options_.record) {
@@ -63,9 +63,11 @@ void Step::begin() {
   }
   is_active_ = true;
   allocator().set_observer(this);
-  const bool needs_handles =
-      options_.record || (is_following_ && options_.script->drops_anything());
-  set_saved_tensor_factory(needs_handles ? this : nullptr);
+  const auto& others = options_.alternatives;
+  may_replay_ = options_.record || (is_following_ && options_.script->drops_anything()) ||
+                std::any_of(others.begin(), others.end(),
+                            [](const auto& other) { return other->drops_anything(); });
+  set_saved_tensor_factory(may_replay_ ? this : nullptr);
   enter_tap(this);
 }
 
@@ -93,6 +95,7 @@ StepOutcome Step::end(bool aborted) {
     const AllocationId id = tape_.block(i).allocation;
     if (id != kNoAllocation && id < first_allocation_) outcome_.touched_at_entry.push_back(id);
   }
+  outcome_.script = options_.script;
   allocator().set_observer(nullptr);
   is_active_ = false;
   is_following_ = false;
@@ -134,9 +137,7 @@ void Step::forward_op(const c10::OperatorHandle& handle, const OpFacts& facts,
                       c10::DispatchKeySet keys, torch::jit::Stack* stack) {
   if (recorder_ != nullptr) recorder_->poll();
   const auto args = torch::jit::last(*stack, facts.num_args);
-  const bool with_args =
-      recorder_ != nullptr || (options_.script != nullptr && options_.script->drops_anything());
-  TapedOp& op = tape_.begin_op(handle, facts, args, with_args);
+  TapedOp& op = tape_.begin_op(handle, facts, args, may_replay_);
   note_new_blocks(args);
   if (facts.writes_any) note_writes(op, args);
   op.cost_ns = timed_run(handle, facts, keys, stack);
@@ -300,24 +301,48 @@ ValueKey Step::key_of(ValueIndex value) const {
 }
 
 void Step::follow_op(const TapedOp& op, torch::jit::Stack* stack) {
-  const auto& expected = options_.script->ops();
-  const std::string where = "forward op " + std::to_string(op.index) + " (" + op.facts->name + ")";
-  if (op.index >= static_cast<std::int32_t>(expected.size())) {
-    return differ(StepKind::kDiverged, where + ": the planned step had ended");
-  }
   std::vector<std::int32_t> inputs;
   for (const auto& arg : op.tensors) {
     push_once(inputs, tape_.block(arg.key.block).forward_number);
   }
-  if (flow_hash(op.facts->name_hash, inputs) != expected[op.index].flow_hash) {
-    return differ(StepKind::kDiverged, where + ": another op or other inputs were planned");
-  }
   const auto shapes = result_shapes(torch::jit::last(*stack, op.facts->num_returns));
-  if (shape_hash(shapes) != expected[op.index].shape_hash &&
-      outcome_.kind == StepKind::kPlanned) {
-    differ(StepKind::kAdapted, where + ": other sizes were planned");
+  seen_ops_.emplace_back(flow_hash(op.facts->name_hash, inputs), shape_hash(shapes));
+  const auto index = static_cast<std::size_t>(op.index);
+  auto matches = [&](auto member, std::uint64_t hash) {
+    const auto& expected = options_.script->ops();
+    return index < expected.size() && expected[index].*member == hash;
+  };
+  const auto [flow, shape] = seen_ops_.back();
+  const bool is_same =
+      matches(&ExpectedOp::flow_hash, flow) && matches(&ExpectedOp::shape_hash, shape);
+  if (!is_same && !switch_script()) {
+    const std::string where = "forward op " + std::to_string(index) + " (" + op.facts->name + ")";
+    if (!matches(&ExpectedOp::flow_hash, flow)) {
+      return differ(StepKind::kDiverged, where + ": another op or other inputs were planned");
+    }
+    if (outcome_.kind == StepKind::kPlanned) {
+      differ(StepKind::kAdapted, where + ": other sizes were planned");
+    }
   }
-  if (expected[op.index].actions != nullptr) execute(*expected[op.index].actions, {});
+  const EventActions* actions = options_.script->ops()[index].actions;
+  if (actions != nullptr) execute(*actions, {});
+}
+
+// Another script that agrees with everything seen so far; none once the present one has acted.
+bool Step::switch_script() {
+  if (has_acted_ || outcome_.kind != StepKind::kPlanned) return false;
+  for (const auto& other : options_.alternatives) {
+    const auto& expected = other->ops();
+    if (expected.size() < seen_ops_.size()) continue;
+    const bool agrees = std::equal(
+        seen_ops_.begin(), seen_ops_.end(), expected.begin(), [](const auto& seen, const auto& op) {
+          return seen.first == op.flow_hash && seen.second == op.shape_hash;
+        });
+    if (!agrees) continue;
+    options_.script = other;
+    return true;
+  }
+  return false;
 }
 
 void Step::follow_unpack(const SavedHandle& first) {
@@ -334,8 +359,8 @@ void Step::follow_unpack(const SavedHandle& first) {
   ++next_unpack_;
   std::vector<SavedHandle*> served;
   for (HandleNumber number : event.handles) {
-    SavedHandle* handle = number < static_cast<HandleNumber>(handles_.size()) ? handles_[number]
-                                                                              : nullptr;
+    SavedHandle* handle =
+        number < static_cast<HandleNumber>(handles_.size()) ? handles_[number] : nullptr;
     if (handle == nullptr || handle->is_pending) continue;
     handle->is_pending = true;
     if (!handle->is_managed) continue;
@@ -352,6 +377,7 @@ void Step::follow_unpack(const SavedHandle& first) {
 // Replays, then keeps, then drops. A drop leaves the handles about to be served their value.
 void Step::execute(const EventActions& actions, const std::vector<SavedHandle*>& served) {
   Busy busy(*this);
+  has_acted_ = true;
   std::vector<std::int32_t> ops;
   ValueSet targets;
   for (const SavedHandle* handle : served) targets.insert(handle->key);
@@ -374,8 +400,8 @@ void Step::execute(const EventActions& actions, const std::vector<SavedHandle*>&
     ValueState& value = tape_.value(key);
     if (action.kind == ActionKind::kKeep) {
       auto fresh = restored.find(key);
-      Ref ref = fresh != restored.end() && fresh->second ? std::move(fresh->second)
-                                                         : tape_.find(key);
+      Ref ref =
+          fresh != restored.end() && fresh->second ? std::move(fresh->second) : tape_.find(key);
       TORCH_INTERNAL_ASSERT(ref, "tidemark: the plan keeps a value that is not in memory");
       value.kept = std::move(ref);
       if (value.is_dropped) --num_dropped_;
@@ -480,7 +506,8 @@ void Step::restore(ValueKey key) {
 }
 
 bool Step::is_evictable(ValueKey key, const ValueState& value) {
-  if (!value.kept || value.num_pending > 0 || value.kept.seen()->weak.use_count() != 1) return false;
+  if (!value.kept || value.num_pending > 0 || value.kept.seen()->weak.use_count() != 1)
+    return false;
   const TapeBlock& block = tape_.block(key.block);
   if (block.is_source || block.bytes == 0) return false;
   return value.kept.seen()->version != kNone || block.version == key.version;
@@ -491,8 +518,7 @@ double Step::eviction_score(ValueKey key, const ValueState& value) {
   const auto writer = static_cast<std::size_t>(key.version) < block.writers.size()
                           ? block.writers[key.version]
                           : kNone;
-  const double cost =
-      writer == kNone ? 1e12 : static_cast<double>(tape_.ops()[writer].cost_ns + 1);
+  const double cost = writer == kNone ? 1e12 : static_cast<double>(tape_.ops()[writer].cost_ns + 1);
   const auto staleness = static_cast<double>(tape_.ops().size()) - value.last_use + 1;
   return cost / (static_cast<double>(block.bytes) * std::max(1.0, staleness));
 }

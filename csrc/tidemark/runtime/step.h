@@ -39,24 +39,27 @@ using PlaceFinder = std::function<Place()>;
 
 struct StepOptions {
   Bytes limit = std::numeric_limits<Bytes>::max();
-  std::shared_ptr<const PlanScript> script;   // nullptr: none to follow
-  bool is_exact = false;                      // the script was made for this entry state
+  std::shared_ptr<const PlanScript> script;  // nullptr: none to follow
+  // Further scripts that begin alike; followed from the first op on where `script` differs.
+  std::vector<std::shared_ptr<const PlanScript>> alternatives;
+  bool is_exact = false;  // the scripts were made for this entry state
   bool record = true;
-  PlaceFinder find_place;                     // asked per forward op while recording; may be empty
+  PlaceFinder find_place;  // asked per forward op while recording; may be empty
 };
 
 struct StepOutcome {
   StepKind kind = StepKind::kWatched;
   Bytes peak_bytes = 0;
-  std::optional<Bytes> promised_bytes;        // of the plan that was followed
+  std::optional<Bytes> promised_bytes;  // of the plan that was followed
   std::int64_t num_replays = 0;
   std::int64_t num_forward_ops = 0;
   std::int64_t num_saved = 0;
   Bytes tape_bytes = 0;
-  std::string difference;                     // the first, if adapted or diverged
-  std::optional<StepGraph> graph;             // if recorded and not aborted
-  std::vector<AllocationId> dead_at_entry;    // blocks older than the step that died in it, in order
-  std::vector<AllocationId> touched_at_entry; // blocks older than the step that it touched
+  std::string difference;                    // the first, if adapted or diverged
+  std::shared_ptr<const PlanScript> script;  // what was followed last
+  std::optional<StepGraph> graph;            // if recorded and not aborted
+  std::vector<AllocationId> dead_at_entry;   // blocks older than the step that died in it, in order
+  std::vector<AllocationId> touched_at_entry;  // blocks older than the step that it touched
 };
 
 class SavedHandle;
@@ -76,6 +79,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   void begin();
   // Ends the step; `aborted`: an exception leaves it.
   StepOutcome end(bool aborted);
+  bool is_recording() const { return recorder_ != nullptr; }
   bool optimizer_had_begun() const { return optimizer_had_begun_; }
   const std::optional<BudgetExceededInfo>& exceeded() const { return exceeded_; }
 
@@ -108,6 +112,7 @@ class Step final : public std::enable_shared_from_this<Step>,
 
   void follow_op(const TapedOp& op, torch::jit::Stack* stack);
   void follow_unpack(const SavedHandle& first);
+  bool switch_script();
   void execute(const EventActions& actions, const std::vector<SavedHandle*>& served);
   void differ(StepKind kind, std::string what);
   ValueKey key_of(ValueIndex value) const;
@@ -123,18 +128,22 @@ class Step final : public std::enable_shared_from_this<Step>,
   std::unique_ptr<Recorder> recorder_;
   StepOutcome outcome_;
   std::optional<BudgetExceededInfo> exceeded_;
-  std::vector<SavedHandle*> handles_;           // by number; nullptr once gone
+  std::vector<SavedHandle*> handles_;  // by number; nullptr once gone
   std::unordered_map<std::int64_t, std::string> scope_by_sequence_;
   std::string current_op_;
   std::int32_t num_blocks_counted_ = 0;
   std::size_t next_unpack_ = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>>
+      seen_ops_;            // flow and shape, while following
+  bool has_acted_ = false;  // an action of the script was executed
   AllocationId first_allocation_ = 0;
   Bytes entry_bytes_ = 0;
-  Bytes foreign_bytes_ = 0;                     // first touched in this step
-  std::int64_t num_dropped_ = 0;                // values dropped and not restored
+  Bytes foreign_bytes_ = 0;       // first touched in this step
+  std::int64_t num_dropped_ = 0;  // values dropped and not restored
   bool is_active_ = false;
+  bool may_replay_ = false;  // ops are taped, saved tensors are handles
   bool is_following_ = false;
-  bool is_busy_ = false;                        // the runtime's own ops and frees
+  bool is_busy_ = false;  // the runtime's own ops and frees
   bool is_making_room_ = false;
   bool is_optimizer_ = false;
   bool optimizer_had_begun_ = false;

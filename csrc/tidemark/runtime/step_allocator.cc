@@ -47,8 +47,8 @@ c10::DataPtr StepAllocator::allocate(size_t bytes) {
     std::lock_guard lock(mutex_);
     const bool is_counted = observed || observer_ == nullptr;
     id = next_id_++;
-    blocks_.insert_or_assign(
-        data, Block{id, static_cast<Bytes>(bytes), is_counted, std::move(memory)});
+    blocks_.insert_or_assign(data,
+                             Block{id, static_cast<Bytes>(bytes), is_counted, std::move(memory)});
     if (is_counted) {
       live_ += static_cast<Bytes>(bytes);
       peak_ = std::max(peak_, live_);
@@ -73,8 +73,10 @@ void StepAllocator::free_block(void* data) {
     memory = std::move(it->second.memory);
     bytes = it->second.bytes;
     id = it->second.id;
-    if (it->second.is_counted) self.live_ -= bytes;
-    else id = kNoAllocation;
+    if (it->second.is_counted)
+      self.live_ -= bytes;
+    else
+      id = kNoAllocation;
     self.blocks_.erase(it);
   }
   memory.clear();

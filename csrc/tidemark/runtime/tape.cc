@@ -101,8 +101,7 @@ at::Tensor make_view(c10::Storage storage, const Geometry& geometry) {
   c10::DispatchKeySet keys(c10::DispatchKey::CPU);
   if (geometry.is_conj) keys = keys.add(c10::DispatchKey::Conjugate);
   if (geometry.is_neg) keys = keys.add(c10::DispatchKey::Negative);
-  auto tensor =
-      at::detail::make_tensor<c10::TensorImpl>(std::move(storage), keys, geometry.dtype);
+  auto tensor = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), keys, geometry.dtype);
   auto* impl = tensor.unsafeGetTensorImpl();
   impl->set_storage_offset(geometry.offset);
   impl->set_sizes_and_strides(geometry.sizes, geometry.strides);

@@ -47,8 +47,8 @@ struct SeenStorage {
   c10::weak_intrusive_ptr<c10::StorageImpl> weak;
   c10::StorageImpl* raw;
   std::int32_t block;
-  std::int32_t version;     // kNone: the original, follows the block's version
-  int num_runtime_refs = 0; // how many of its references are the runtime's
+  std::int32_t version;      // kNone: the original, follows the block's version
+  int num_runtime_refs = 0;  // how many of its references are the runtime's
 
   bool is_held_by_program() const { return static_cast<int>(weak.use_count()) > num_runtime_refs; }
 };
@@ -90,10 +90,10 @@ struct TensorArg {
   std::uint16_t position = 0;
   std::int16_t list_index = kNone;  // kNone: not in a list
   bool is_written = false;
-  bool is_unread_by_replay = false; // running statistics of a training batch norm
+  bool is_unread_by_replay = false;  // running statistics of a training batch norm
   ValueKey key;
   Geometry geometry;
-  std::array<char, 16> number{};    // the bytes of a wrapped number
+  std::array<char, 16> number{};         // the bytes of a wrapped number
   c10::VariableVersion version_counter;  // of sources: a write elsewhere shows here
   std::uint32_t version = 0;
 };
@@ -114,23 +114,23 @@ struct TapedOp {
       : op(handle), facts(&op_facts), index(op_index) {}
   c10::OperatorHandle op;
   const OpFacts* facts;
-  std::int32_t index;                    // among the forward ops of the step
-  bool is_replayable = false;            // args are taped and nothing forbids running it again
+  std::int32_t index;          // among the forward ops of the step
+  bool is_replayable = false;  // args are taped and nothing forbids running it again
   bool grad_mode = false;
-  std::string pinned;                    // why not replayable
+  std::string pinned;  // why not replayable
   Nanoseconds cost_ns = 0;
-  std::vector<c10::IValue> args;         // tensors left out
+  std::vector<c10::IValue> args;  // tensors left out
   c10::SmallVector<TensorArg, 3> tensors;
-  c10::SmallVector<OpResult, 2> results; // fresh storages only
+  c10::SmallVector<OpResult, 2> results;  // fresh storages only
   std::unique_ptr<GeneratorState> random;
 };
 
 struct TapeBlock {
   SeenStorage* original = nullptr;
-  std::int32_t version = 0;              // writes seen so far
-  std::int32_t forward_number = kNone;   // order of first touch by a forward op
-  bool is_source = false;                // existed before the step, or nobody saw it made
-  bool is_uninitialised = false;         // made by empty* and not written since
+  std::int32_t version = 0;             // writes seen so far
+  std::int32_t forward_number = kNone;  // order of first touch by a forward op
+  bool is_source = false;               // existed before the step, or nobody saw it made
+  bool is_uninitialised = false;        // made by empty* and not written since
   Bytes bytes = 0;
   AllocationId allocation = kNoAllocation;
   c10::SmallVector<std::int32_t, 2> writers;  // per version: the op that made it, or kNone
@@ -138,14 +138,14 @@ struct TapeBlock {
 
 // What the step knows of one value beyond its block.
 struct ValueState {
-  Ref kept;                     // the runtime's reference
-  Ref serving;                  // restored for handles about to be served
+  Ref kept;     // the runtime's reference
+  Ref serving;  // restored for handles about to be served
   SeenStorage* restored = nullptr;
   int num_handles = 0;
-  int num_pending = 0;          // handles of the current unpack event not served yet
-  std::int64_t last_use = 0;    // forward ops seen when it was packed or restored last
-  std::vector<Ref> anchors;     // evicted: what it is recomputed from and cannot be itself
-  bool is_dropped = false;      // handles packed from now on are born dropped
+  int num_pending = 0;        // handles of the current unpack event not served yet
+  std::int64_t last_use = 0;  // forward ops seen when it was packed or restored last
+  std::vector<Ref> anchors;   // evicted: what it is recomputed from and cannot be itself
+  bool is_dropped = false;    // handles packed from now on are born dropped
 };
 
 // Returns whether `tensor` is a dense CPU tensor with a storage of its own and no wrapper.
@@ -191,15 +191,14 @@ class Tape {
 
  private:
   SeenStorage* add_block(const at::Tensor& tensor, bool is_source);
-  void capture_tensor(TapedOp& op, std::size_t position, int list_index,
-                      const at::Tensor& tensor);
+  void capture_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor);
   void capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args);
 
   std::deque<SeenStorage> storages_;  // stable addresses
   std::unordered_map<c10::StorageImpl*, SeenStorage*> by_storage_;
   std::vector<TapeBlock> blocks_;
   std::vector<std::int32_t> by_forward_number_;
-  std::deque<TapedOp> ops_;           // stable addresses
+  std::deque<TapedOp> ops_;  // stable addresses
   std::unordered_map<ValueKey, ValueState, ValueKeyHash> values_;
 };
 

@@ -108,9 +108,9 @@ void GraphBuilder::add_values(std::int32_t index) {
 
 // A hold of the block is cut where a write ends one version and begins the next.
 void GraphBuilder::add_holds(const Block& block) {
-  std::vector<Interval> holds = block.is_saved ? closed_holds(block.tape_block)
-                                               : std::vector<Interval>{{std::max(block.birth, 0),
-                                                                        block.death}};
+  std::vector<Interval> holds =
+      block.is_saved ? closed_holds(block.tape_block)
+                     : std::vector<Interval>{{std::max(block.birth, 0), block.death}};
   for (ValueIndex index : block.versions) {
     Value& value = graph_.values[index];
     const EventIndex begin = std::max(value.producer, 0);

@@ -20,8 +20,8 @@ class GraphBuilder {
     std::int32_t tape_block = kNone;
     AllocationId allocation = kNoAllocation;
     Bytes bytes = 0;
-    EventIndex birth = kNone;   // kNone: before the step
-    EventIndex death = 0;       // num_events: lives to the end or beyond
+    EventIndex birth = kNone;  // kNone: before the step
+    EventIndex death = 0;      // num_events: lives to the end or beyond
     bool is_persistent = false;
     bool is_saved = false;
     std::vector<ValueIndex> versions;

@@ -73,8 +73,8 @@ std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
   }
   facts->is_view = is_pure_view(schema, facts->writes_any);
   facts->draws_random = op.hasTag(at::Tag::nondeterministic_seeded);
-  facts->makes_uninitialised = starts_with_any(
-      schema.name(), {"aten::empty", "aten::new_empty", "aten::_empty"});
+  facts->makes_uninitialised =
+      starts_with_any(schema.name(), {"aten::empty", "aten::new_empty", "aten::_empty"});
   facts->is_batch_norm = is_any(schema.name(), {"aten::native_batch_norm", "aten::cudnn_batch_norm",
                                                 "aten::miopen_batch_norm"});
   facts->pinned = pin_reason(op);

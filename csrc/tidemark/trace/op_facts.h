@@ -4,8 +4,8 @@
 // aliases its input); those are corrected here and nowhere else.
 #pragma once
 
-#include <ATen/core/dispatch/OperatorEntry.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/dispatch/OperatorEntry.h>
 
 #include <cstdint>
 #include <string>
@@ -14,18 +14,18 @@
 namespace tidemark {
 
 struct OpFacts {
-  std::string name;                // "aten::add.Tensor"
-  std::uint64_t name_hash = 0;     // FNV-1a of name
+  std::string name;             // "aten::add.Tensor"
+  std::uint64_t name_hash = 0;  // FNV-1a of name
   std::size_t num_args = 0;
   std::size_t num_returns = 0;
-  std::vector<bool> writes;        // per argument
+  std::vector<bool> writes;  // per argument
   bool writes_any = false;
-  bool is_view = false;            // pure view: neither an event nor taped
+  bool is_view = false;  // pure view: neither an event nor taped
   bool draws_random = false;
   bool makes_uninitialised = false;  // empty*, new_empty*
-  bool is_batch_norm = false;      // args 3, 4: running statistics; 5: training
+  bool is_batch_norm = false;        // args 3, 4: running statistics; 5: training
   int generator_arg = -1;
-  std::string pinned;              // why it must never be replayed, "" = may be
+  std::string pinned;  // why it must never be replayed, "" = may be
 };
 
 // Returns the facts of `op`; the reference stays valid for ever. Thread-safe.

@@ -9,19 +9,32 @@ namespace {
 
 std::string_view dtype_text(c10::ScalarType type) {
   switch (type) {
-    case c10::ScalarType::Float: return "f32";
-    case c10::ScalarType::Double: return "f64";
-    case c10::ScalarType::Half: return "f16";
-    case c10::ScalarType::BFloat16: return "bf16";
-    case c10::ScalarType::Long: return "i64";
-    case c10::ScalarType::Int: return "i32";
-    case c10::ScalarType::Short: return "i16";
-    case c10::ScalarType::Char: return "i8";
-    case c10::ScalarType::Byte: return "u8";
-    case c10::ScalarType::Bool: return "b8";
-    case c10::ScalarType::ComplexFloat: return "c64";
-    case c10::ScalarType::ComplexDouble: return "c128";
-    default: return c10::toString(type);
+    case c10::ScalarType::Float:
+      return "f32";
+    case c10::ScalarType::Double:
+      return "f64";
+    case c10::ScalarType::Half:
+      return "f16";
+    case c10::ScalarType::BFloat16:
+      return "bf16";
+    case c10::ScalarType::Long:
+      return "i64";
+    case c10::ScalarType::Int:
+      return "i32";
+    case c10::ScalarType::Short:
+      return "i16";
+    case c10::ScalarType::Char:
+      return "i8";
+    case c10::ScalarType::Byte:
+      return "u8";
+    case c10::ScalarType::Bool:
+      return "b8";
+    case c10::ScalarType::ComplexFloat:
+      return "c64";
+    case c10::ScalarType::ComplexDouble:
+      return "c128";
+    default:
+      return c10::toString(type);
   }
 }
 
@@ -92,8 +105,10 @@ void Recorder::end_op(OpRecord record) {
   event.shapes = std::move(record.shapes);
   for (AllocationId id : op_allocations_) {
     auto& allocation = allocations_[id];
-    if (allocation.death == kNone) allocation.birth = index;
-    else allocations_.erase(id);  // workspace: made and released inside the op
+    if (allocation.death == kNone)
+      allocation.birth = index;
+    else
+      allocations_.erase(id);  // workspace: made and released inside the op
   }
   for (AllocationId id : op_frees_) allocations_[id].death = index + 1;
   for (ValueKey key : record.results) producers_.emplace(key, index);
@@ -129,9 +144,8 @@ void Recorder::freed(AllocationId id, Bytes bytes, bool by_eviction) {
     known = allocations_.emplace(id, AllocationRecord{bytes, kNone, kNone}).first;
   }
   AllocationRecord& allocation = known->second;
-  const bool is_made_in_op =
-      is_in_op_ && std::find(op_allocations_.begin(), op_allocations_.end(), id) !=
-                       op_allocations_.end();
+  const bool is_made_in_op = is_in_op_ && std::find(op_allocations_.begin(), op_allocations_.end(),
+                                                    id) != op_allocations_.end();
   allocation.death = num_events();
   if (!is_in_op_ || by_eviction) return;
   op_live_ -= bytes;
@@ -151,8 +165,7 @@ void Recorder::pack(HandleNumber number, ValueKey key, bool is_managed) {
 void Recorder::release(HandleNumber number) { handles_[number].released_at = num_events(); }
 
 void Recorder::unpack(HandleNumber number, const void* node, const std::string& node_name) {
-  const bool continues_run = !events_.empty() &&
-                             events_.back().event.kind == EventKind::kUnpack &&
+  const bool continues_run = !events_.empty() && events_.back().event.kind == EventKind::kUnpack &&
                              events_.back().node == node;
   auto contains = [&] {
     const auto& handles = events_.back().event.handles;

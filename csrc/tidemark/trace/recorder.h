@@ -27,7 +27,7 @@ struct OpRecord {
   std::string pinned;
   Nanoseconds cost_ns = 0;
   std::vector<ValueKey> inputs;
-  std::vector<ValueKey> results;                            // fresh blocks
+  std::vector<ValueKey> results;  // fresh blocks
   std::vector<std::pair<ValueKey, ValueKey>> in_place;
   std::vector<std::string> shapes;
 };
@@ -83,7 +83,7 @@ class Recorder {
     EventIndex birth = kNone;  // kNone: before the step
     EventIndex death = kNone;  // kNone: not yet
   };
-  struct Watch {               // a saved block whose program references are polled
+  struct Watch {  // a saved block whose program references are polled
     ValueKey key;
     SeenStorage* seen;
   };
@@ -111,7 +111,7 @@ class Recorder {
   std::string scope_;
   std::string source_;
   bool is_in_op_ = false;
-  Bytes op_live_ = 0;   // bytes made minus bytes released since the op began
+  Bytes op_live_ = 0;  // bytes made minus bytes released since the op began
   Bytes op_peak_ = 0;
   std::vector<AllocationId> op_allocations_;
   std::vector<AllocationId> op_frees_;

@@ -26,8 +26,7 @@ void tap(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::St
 void install() {
   if (is_installed) return;
   // A static TORCH_LIBRARY_IMPL would throw at load time if the key were taken.
-  static auto* library =
-      new torch::Library(torch::Library::IMPL, "_", kTapKey, __FILE__, __LINE__);
+  static auto* library = new torch::Library(torch::Library::IMPL, "_", kTapKey, __FILE__, __LINE__);
   library->fallback(torch::CppFunction::makeFromBoxedFunction<&tap>());
   is_installed = true;
 }

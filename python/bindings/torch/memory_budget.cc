@@ -15,10 +15,14 @@ namespace {
 
 const char* kind_text(StepKind kind) {
   switch (kind) {
-    case StepKind::kWatched: return "watched";
-    case StepKind::kPlanned: return "planned";
-    case StepKind::kAdapted: return "adapted";
-    case StepKind::kDiverged: return "diverged";
+    case StepKind::kWatched:
+      return "watched";
+    case StepKind::kPlanned:
+      return "planned";
+    case StepKind::kAdapted:
+      return "adapted";
+    case StepKind::kDiverged:
+      return "diverged";
   }
   return "";
 }
@@ -76,9 +80,8 @@ void raise_infeasible(const BudgetInfeasible& error) {
   py::object instance =
       type(error.what(), py::arg("budget_bytes") = why.budget_bytes,
            py::arg("floor_bytes") = why.floor_bytes,
-           py::arg("least_feasible_bytes") = why.least_feasible_bytes,
-           py::arg("op") = error.op(), py::arg("scope") = error.scope(),
-           py::arg("source") = error.source());
+           py::arg("least_feasible_bytes") = why.least_feasible_bytes, py::arg("op") = error.op(),
+           py::arg("scope") = error.scope(), py::arg("source") = error.source());
   PyErr_SetObject(type.ptr(), instance.ptr());
 }
 
@@ -95,8 +98,7 @@ void bind_memory_budget(py::module_& module) {
   module.def("tap_obstacle", &tap_obstacle);
   py::class_<MemoryBudget>(module, "MemoryBudget")
       .def(py::init([](Bytes memory, std::string policy, double time_limit_s,
-                       const std::optional<std::string>& plan_json,
-                       std::vector<at::Tensor> track) {
+                       const std::optional<std::string>& plan_json, std::vector<at::Tensor> track) {
         return std::make_unique<MemoryBudget>(
             memory, make_options(std::move(policy), time_limit_s, plan_json, std::move(track)));
       }))
@@ -111,6 +113,8 @@ void bind_memory_budget(py::module_& module) {
                return Place{std::move(scope), std::move(source)};
              });
            })
+      .def_property_readonly("is_watching", &MemoryBudget::is_watching)
+      .def_property_readonly("is_in_step", &MemoryBudget::is_in_step)
       .def_property_readonly("counts", &counts)
       .def_property_readonly("last_step", &last_step)
       .def_property_readonly("exceeded", &exceeded)
