@@ -154,7 +154,9 @@ TEST(Frontier, MoreBudgetNeverCostsMoreTime) {
     EXPECT_EQ(curve.plans.back().recompute_ns, 0);
     for (std::size_t i = 0; i < curve.plans.size(); ++i) {
       EXPECT_FALSE(validate(step, curve.plans[i]));
-      if (i > 0) EXPECT_LE(curve.plans[i].recompute_ns, curve.plans[i - 1].recompute_ns);
+      if (i > 0) {
+        EXPECT_LE(curve.plans[i].recompute_ns, curve.plans[i - 1].recompute_ns);
+      }
     }
   }
 }
