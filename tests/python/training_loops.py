@@ -112,13 +112,16 @@ class LSTM(nn.Module):
 class Cells(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.cell, self.head = nn.LSTMCell(4, 48), nn.Linear(48, 5)
+        self.cell = nn.LSTMCell(4, 16)
+        self.head = nn.Sequential(nn.Linear(16, 128), nn.GELU(), nn.Dropout(0.1), nn.Linear(128, 5))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        h = c = torch.zeros(x.shape[0], 48)
+        h = c = torch.zeros(x.shape[0], 16)
+        hidden = []
         for t in range(x.shape[1]):
             h, c = self.cell(x[:, t], (h, c))
-        return self.head(h)
+            hidden.append(h)
+        return self.head(torch.stack(hidden, 1)).flatten(0, 1)
 
 
 def tokens(batch: int, time: int) -> Batch:
@@ -163,7 +166,7 @@ def cells() -> Loop:
     return Loop(
         model,
         torch.optim.SGD(model.parameters(), 0.01, momentum=0.9),
-        lambda: (torch.randn(64, 64, 4), torch.randint(0, 5, (64,))),
+        lambda: (torch.randn(32, 64, 4), torch.randint(0, 5, (32 * 64,))),
     )
 
 

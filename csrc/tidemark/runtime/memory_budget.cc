@@ -91,7 +91,7 @@ void MemoryBudget::enter() {
     options.is_exact = true;
     options.record = false;
     ++num_cache_hits_;
-  } else if (!variants_.empty() && variants_.front()->failure) {
+  } else if (prior_ == nullptr && !variants_.empty() && variants_.front()->failure) {
     refuse(*variants_.front());
   } else {
     options.script = prior_;
