@@ -34,6 +34,7 @@ def learn(name: str) -> tidemark.StepGraph:
         run = Training(name, budget)
         for _ in range(_WARM_UP_STEPS):
             run.advance()
+        run.close()
         return budget.graph
 
 
@@ -66,6 +67,8 @@ def measure(name: str, budget_bytes: int, stock: StockTraining, steps: int) -> _
             planned_seconds, stock_seconds = interleave(run, stock, steps)
         except (tidemark.BudgetExceeded, tidemark.BudgetInfeasible) as error:
             return {"refused": type(error).__name__, "why": str(error)}
+        finally:
+            run.close()
         return {
             "measured_peak_bytes": budget.last_step.peak_bytes,
             "planned_steps": budget.steps.planned,
@@ -106,6 +109,7 @@ def measure_checkpointing(stock_name: str, name: str, steps: int) -> _Point:
         run = Training(name, budget)
         for _ in range(_WARM_UP_STEPS):
             run.advance()
+        run.close()
         peak_bytes = budget.last_step.peak_bytes
     stock, checkpointed = StockTraining(stock_name), StockTraining(name)
     ours, theirs = interleave(checkpointed, stock, steps)

@@ -44,6 +44,10 @@ class Training:
         next(self._loop)
         return time.perf_counter() - started
 
+    def close(self) -> None:
+        """Ends the loop, which refers to this run: a later budget would count what it holds."""
+        self._loop.close()
+
     def state(self) -> dict[str, Arrays]:
         """Returns copies of everything that must not differ, as arrays."""
         model = self.model
