@@ -113,7 +113,10 @@ class Cells(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.cell = nn.LSTMCell(4, 16)
-        self.head = nn.Sequential(nn.Linear(16, 128), nn.GELU(), nn.Dropout(0.1), nn.Linear(128, 5))
+        wide: list[nn.Module] = [nn.Linear(16, 32), nn.GELU(), nn.Dropout(0.1)]
+        for _ in range(5):
+            wide += [nn.Linear(32, 32), nn.GELU(), nn.Dropout(0.1)]
+        self.head = nn.Sequential(*wide, nn.Linear(32, 5))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         h = c = torch.zeros(x.shape[0], 16)
