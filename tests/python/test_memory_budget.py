@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -130,6 +131,29 @@ def test_steps_are_exact_inside_and_planned(case: Case, share: float) -> None:
         assert summary.peak_bytes == summary.promised_bytes == counted
     assert budget.plan is not None
     assert found.summaries[-1].num_replays == budget.plan.num_replays
+
+
+def test_a_step_watched_under_pressure_is_recorded_as_if_all_were_kept(case: Case) -> None:
+    # An in-place op that was replayed used to leave its block at the version before.
+    memory = int(case.least + 0.5 * (case.graph.peak_bytes - case.least))
+    with tidemark.MemoryBudget(memory) as budget:
+        run(LOOPS[case.name], budget, 2)
+        graph = budget.graph
+
+    assert graph is not None
+    assert graph.peak_bytes == case.graph.peak_bytes
+
+
+def test_weights_are_parameters_in_the_report() -> None:
+    torch.manual_seed(0)
+    loop = LOOPS["mlp"]()
+    weights = sum(p.untyped_storage().nbytes() for p in loop.model.parameters())
+    x, y = loop.next_batch()
+
+    graph = tidemark.record(lambda: loop.loss(loop.model(x), y).backward())
+    entry = json.loads(graph.to_json())["entry"]
+
+    assert entry["bytes_by_category"]["Parameter"] == weights
 
 
 def test_a_budget_below_the_floor_is_refused_before_anything_runs() -> None:

@@ -152,7 +152,7 @@ void Step::note_new_blocks(at::ArrayRef<c10::IValue> args) {
       visit_tensors(arg, [&](int, const at::Tensor& tensor) {
         if (!is_plain(tensor) || !tensor.requires_grad()) return;
         const std::int32_t block = tape_.touch(tensor).block;
-        if (block < num_blocks_counted_ || !tape_.block(block).is_source) return;
+        if (!tape_.block(block).is_source || recorder_->has_category(block)) return;
         recorder_->set_category(block, Category::kParameter);
       });
     }
@@ -164,9 +164,11 @@ void Step::count_foreign_blocks() {
   for (; num_blocks_counted_ < tape_.num_blocks(); ++num_blocks_counted_) {
     const TapeBlock& block = tape_.block(num_blocks_counted_);
     if (!block.is_source || block.allocation != kNoAllocation || block.bytes == 0) continue;
+    if (is_tight(block.bytes)) make_room(missing_bytes(block.bytes));
     if (count_foreign_(block.original->raw, block.bytes)) continue;
     foreign_bytes_ += block.bytes;
     allocator().add_foreign(block.bytes);
+    if (is_tight(0)) refuse(0);
   }
 }
 
@@ -439,9 +441,9 @@ void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
     ++value.num_handles;
     value.last_use = static_cast<std::int64_t>(tape_.ops().size());
     if (!value.kept && !value.is_dropped) value.kept = Ref(tensor.storage(), tape_.seen(tensor));
-    count_foreign_blocks();
   }
   if (recorder_ != nullptr) recorder_->pack(handle.number, handle.key, handle.is_managed);
+  count_foreign_blocks();
 }
 
 at::Tensor Step::unpack(SavedHandle& handle) {
@@ -550,16 +552,25 @@ Bytes Step::make_room(Bytes bytes) {
 
 // ---- allocations
 
-void Step::before_allocate(Bytes bytes) {
-  if (options_.limit == std::numeric_limits<Bytes>::max()) return;
-  Bytes missing = allocator().live_bytes() + bytes - options_.limit;
-  if (missing > 0 && !is_making_room_) {
-    make_room(missing);
-    missing = allocator().live_bytes() + bytes - options_.limit;
-  }
-  if (missing <= 0) return;
-  exceeded_ = BudgetExceededInfo{options_.limit, missing, bytes, current_op_, optimizer_had_begun_};
+// How far the budget would be passed with `bytes` more; negative: how much is left.
+Bytes Step::missing_bytes(Bytes bytes) const {
+  return allocator().live_bytes() + bytes - options_.limit;
+}
+
+bool Step::is_tight(Bytes bytes) const {
+  return options_.limit != std::numeric_limits<Bytes>::max() && missing_bytes(bytes) > 0;
+}
+
+void Step::refuse(Bytes bytes) {
+  exceeded_ = BudgetExceededInfo{options_.limit, missing_bytes(bytes), bytes, current_op_,
+                                 optimizer_had_begun_};
   throw BudgetExceeded(*exceeded_);
+}
+
+void Step::before_allocate(Bytes bytes) {
+  if (!is_tight(bytes)) return;
+  if (!is_making_room_) make_room(missing_bytes(bytes));
+  if (is_tight(bytes)) refuse(bytes);
 }
 
 void Step::after_allocate(AllocationId id, Bytes bytes) {

@@ -118,6 +118,9 @@ class Step final : public std::enable_shared_from_this<Step>,
   ValueKey key_of(ValueIndex value) const;
 
   void restore(ValueKey key);
+  Bytes missing_bytes(Bytes bytes) const;
+  bool is_tight(Bytes bytes) const;
+  [[noreturn]] void refuse(Bytes bytes);
   Bytes make_room(Bytes bytes);
   bool is_evictable(ValueKey key, const ValueState& value);
   double eviction_score(ValueKey key, const ValueState& value);

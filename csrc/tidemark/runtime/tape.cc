@@ -159,6 +159,8 @@ SeenStorage* Tape::enter_restored(const c10::Storage& storage, ValueKey key) {
   SeenStorage*& slot = by_storage_[storage.unsafeGetStorageImpl()];
   if (slot == nullptr) {
     slot = &storages_.emplace_back(storage.unsafeGetStorageImpl(), key.block, key.version);
+  } else if (slot->version != kNone) {
+    slot->version = key.version;  // a replayed in-place op has written it on
   }
   return slot;
 }
