@@ -62,7 +62,7 @@ def verify(
         ...         return loss
         ...     return model, step
         >>> print(tidemark.verify(make_step, None))
-        5 steps, 2 planned: bitwise equal
+        5 steps, 3 planned: bitwise equal
     """
     expected = _run(make_step, steps, None)
     with MemoryBudget(budget) as held:

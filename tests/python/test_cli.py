@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tidemark import _runtime
 from tidemark.cli import build_parser, main
 from tidemark.targets import load_target
 
@@ -190,10 +189,6 @@ def make_step():
 
 @pytest.fixture
 def train(tmp_path: Path) -> str:
-    try:
-        _runtime.require()
-    except ImportError as error:
-        pytest.skip(f"the runtime does not load here: {error}")
     (tmp_path / "train.py").write_text(TRAIN)
     return f"{tmp_path / 'train.py'}:make_step"
 

@@ -12,6 +12,8 @@ MODULES = (
     *("tidemark", "tidemark.bytes", "tidemark.cli", "tidemark.doctor", "tidemark.errors"),
     *("tidemark.frontier", "tidemark.graph", "tidemark.plan", "tidemark.report"),
     *("tidemark.simulation", "tidemark.targets"),
+    *("tidemark.memory_budget", "tidemark.recording"),
+    *("tidemark.verification", "tidemark.checkpointing"),
 )
 
 
