@@ -42,7 +42,9 @@ bench: setup  ## measure, in C++ and in Python; results go to out/
 	@$(CONFIGURE) release
 	@$(BUILD) release
 	@mkdir -p out
-	@build/release/benchmarks/cpp/tidemark_benchmarks --benchmark_out=out/cpp.json
+	@for half in core torch; do \
+	  build/release/benchmarks/cpp/tidemark_$${half}_benchmarks --benchmark_out=out/$${half}.json || exit 1; \
+	done
 	@python benchmarks/python/budget_vs_throughput.py
 
 lint: build  ## clang-tidy over all C++ sources (slow), then the quick checks

@@ -1,0 +1,103 @@
+// What watching costs: the tap per op and the hooks per saved tensor, on ops of one element.
+//
+// Stock steps first, then the same under a budget, in one process; every counter is a difference of
+// medians. The time that Google Benchmark prints is that of one step of `tanh` under the budget.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "tidemark/runtime/memory_budget.h"
+
+namespace tidemark::benchmarks {
+namespace {
+
+constexpr int kNumOps = 1000;
+constexpr int kNumSteps = 31;
+constexpr int kLearningSteps = 3;  // two watched ones, then the first planned one
+// A few large values, for a plan to drop instead of the small ones.
+constexpr int kNumWide = 8;
+constexpr Bytes kWideElements = 4096;
+
+using Op = at::Tensor (*)(const at::Tensor&);
+at::Tensor add(const at::Tensor& x) { return x + 1; }      // saves nothing, no op in backward
+at::Tensor neg(const at::Tensor& x) { return x.neg(); }    // saves nothing, one op in backward
+at::Tensor tanh(const at::Tensor& x) { return x.tanh(); }  // saves its result, one op in backward
+
+void step(Op op, const at::Tensor& leaf, const at::Tensor& wide) {
+  at::Tensor x = leaf * wide;
+  for (int i = 0; i < kNumWide; ++i) x = x.tanh();
+  x = x.sum();
+  for (int i = 0; i < kNumOps; ++i) x = op(x);
+  x.backward();
+  leaf.mutable_grad().reset();
+}
+
+template <typename Run>
+double median_ns(Run&& run) {
+  for (int i = 0; i < kLearningSteps; ++i) run();
+  std::vector<double> times;
+  for (int i = 0; i < kNumSteps; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    run();
+    const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
+    times.push_back(took.count());
+  }
+  std::ranges::nth_element(times, times.begin() + kNumSteps / 2);
+  return times[kNumSteps / 2];
+}
+
+// The median step under a budget, and the peak of the last one.
+struct Budgeted {
+  double step_ns = 0;
+  Bytes peak_bytes = 0;
+};
+
+template <typename Run>
+Budgeted run_under(Bytes budget_bytes, Run&& run) {
+  MemoryBudget budget(budget_bytes);
+  const double ns = median_ns([&] {
+    const auto scope = budget.step();
+    run();
+  });
+  return {ns, budget.last_step().peak_bytes};
+}
+
+// Time of a step under the budget, and how much of it the budget added per op of the loop.
+struct Cost {
+  double step_ns = 0;
+  double added_ns = 0;
+};
+
+Cost measure(Op op, bool drops_something) {
+  const at::Tensor leaf = at::ones({1}).set_requires_grad(true);
+  const at::Tensor wide = at::ones({kWideElements});
+  const auto run = [&] { step(op, leaf, wide); };
+  const double stock_ns = median_ns(run);
+  Budgeted budgeted = run_under(kUnlimited, run);
+  if (drops_something) budgeted = run_under(budgeted.peak_bytes - kWideElements, run);
+  return {budgeted.step_ns, (budgeted.step_ns - stock_ns) / kNumOps};
+}
+
+void watch(benchmark::State& state, bool drops_something) {
+  at::set_num_threads(1);
+  for (auto iteration : state) {
+    const Cost forward = measure(add, drops_something);
+    const Cost both = measure(neg, drops_something);
+    const Cost saving = measure(tanh, drops_something);
+    state.SetIterationTime(saving.step_ns * 1e-9);
+    state.counters["ns_per_forward_op"] = forward.added_ns;
+    state.counters["ns_per_op_and_gradient"] = both.added_ns;
+    state.counters["ns_per_saved_tensor"] = saving.added_ns - both.added_ns;
+  }
+}
+
+// Five rounds each: `--benchmark_report_aggregates_only` leaves the median of every counter.
+BENCHMARK_CAPTURE(watch, unlimited, false)->UseManualTime()->Iterations(1)->Repetitions(5);
+BENCHMARK_CAPTURE(watch, dropping, true)->UseManualTime()->Iterations(1)->Repetitions(5);
+
+}  // namespace
+}  // namespace tidemark::benchmarks
