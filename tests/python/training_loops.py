@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    ResNetConfig,
+    ResNetForImageClassification,
+)
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -22,6 +29,8 @@ class Loop:
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = field(
         default_factory=nn.CrossEntropyLoss
     )
+    named: SimpleNamespace = field(default_factory=SimpleNamespace)
+    """What the step has named: it lives until the name is given again."""
 
 
 class Block(nn.Module):
@@ -127,6 +136,17 @@ class Cells(nn.Module):
         return self.head(torch.stack(hidden, 1)).flatten(0, 1)
 
 
+class Logits(nn.Module):
+    """A model of `transformers`, which returns more than the logits."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x).logits.flatten(0, -2)
+
+
 def tokens(batch: int, time: int) -> Batch:
     return torch.randint(0, 100, (batch, time)), torch.randint(0, 100, (batch * time,))
 
@@ -183,4 +203,25 @@ def mlp() -> Loop:
     )
 
 
-LOOPS = {f.__name__: f for f in (gpt, resnet, unet, lstm, cells, mlp)}
+def hugging_gpt2() -> Loop:
+    config = GPT2Config(
+        vocab_size=100, n_positions=64, n_embd=48, n_layer=3, n_head=4,
+        bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    model = Logits(GPT2LMHeadModel(config))
+    return Loop(model, torch.optim.AdamW(model.parameters(), 1e-3), lambda: tokens(8, 64))
+
+
+def hugging_resnet() -> Loop:
+    config = ResNetConfig(
+        embedding_size=8, hidden_sizes=[16, 32], depths=[3, 2], layer_type="basic", num_labels=10
+    )
+    model = Logits(ResNetForImageClassification(config))
+    return Loop(
+        model,
+        torch.optim.SGD(model.parameters(), 0.01, momentum=0.9),
+        lambda: (torch.randn(8, 3, 64, 64), torch.randint(0, 10, (8,))),
+    )
+
+
+LOOPS = {f.__name__: f for f in (gpt, resnet, unet, lstm, cells, mlp, hugging_gpt2, hugging_resnet)}

@@ -67,8 +67,14 @@ void check_source(const TensorArg& arg, const TapedOp& op) {
               arg.version_counter.current_version(), ", expected ", arg.version, ")");
 }
 
+// A tensor without elements may be gone by now (a key-value cache begins as one): nothing is read.
+bool is_without_elements(const TensorArg& arg) {
+  const auto& sizes = arg.geometry.sizes;
+  return !arg.is_written && std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
+}
+
 bool needs_value(const TensorArg& arg) {
-  return !arg.is_unread_by_replay && !arg.geometry.is_wrapped_number;
+  return !arg.is_unread_by_replay && !arg.geometry.is_wrapped_number && !is_without_elements(arg);
 }
 
 class ReplayRun {
@@ -120,8 +126,7 @@ class ReplayRun {
   void put_arg(const TapedOp& op, const TensorArg& arg, torch::jit::Stack& stack,
                std::vector<Written>& written) {
     if (arg.is_unread_by_replay) return;  // stays None
-    c10::Storage storage =
-        arg.geometry.is_wrapped_number ? number_storage(arg) : input_storage(op, arg, written);
+    c10::Storage storage = needs_value(arg) ? input_storage(op, arg, written) : number_storage(arg);
     at::Tensor tensor = make_view(std::move(storage), arg.geometry);
     c10::IValue& slot = stack[arg.position];
     if (arg.list_index == kNone) {
