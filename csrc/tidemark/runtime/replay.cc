@@ -262,7 +262,9 @@ bool collect_anchors(Tape& tape, ValueKey key, std::vector<Ref>* anchors) {
   std::vector<ValueKey> work = {key};
   ValueSet visited = {key};
   for (std::size_t i = 0; i < work.size(); ++i) {
-    const TapedOp* op = producer_of(tape, work[i]);
+    // What existed before the step is never evicted, nor could its written versions be made again.
+    const bool is_source = tape.block(work[i].block).is_source;
+    const TapedOp* op = is_source ? nullptr : producer_of(tape, work[i]);
     if (op == nullptr) {
       Ref ref = tape.find(work[i]);
       if (i == 0 || !ref) return false;

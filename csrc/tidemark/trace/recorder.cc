@@ -154,7 +154,7 @@ void Recorder::freed(AllocationId id, Bytes bytes, bool by_eviction) {
 
 void Recorder::pack(HandleNumber number, ValueKey key, bool is_managed) {
   if (number >= static_cast<HandleNumber>(handles_.size())) handles_.resize(number + 1);
-  handles_[number] = {key, is_managed, num_events(), kNone};
+  handles_[number] = {key, is_managed, std::max(0, num_events() - 1), kNone};
   if (!is_managed || tape_.block(key.block).is_source) return;
   const auto& holds = holds_[key.block];
   auto producer = producers_.find({key.block, 0});

@@ -1,0 +1,81 @@
+"""Steps that are not one forward, one backward, one update: bitwise stock torch, and inside."""
+
+from __future__ import annotations
+
+import pytest
+import tidemark
+import torch
+from counted_runs import Step, assert_equal, assert_planned, run
+from training_loops import LOOPS, Loop
+
+pytestmark = pytest.mark.usefixtures("counter")
+
+
+def no_backward(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    loop.named.loss = loop.loss(loop.model(x), y)
+
+
+def under_no_grad(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    with torch.no_grad():
+        loop.named.loss = loop.loss(loop.model(x), y)
+
+
+def two_backwards(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    """Two updates, as a generator and its critic take turns."""
+    for part in (x, x.flip(0)):
+        loop.optimizer.zero_grad()
+        loop.named.loss = loop.loss(loop.model(part), y)
+        loop.named.loss.backward()
+        loop.optimizer.step()
+
+
+def four_micro_batches(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    for part_x, part_y in zip(x.chunk(4), y.chunk(4), strict=True):
+        loop.named.loss = loop.loss(loop.model(part_x), part_y) / 4
+        loop.named.loss.backward()
+    loop.optimizer.step()
+    loop.optimizer.zero_grad()
+
+
+def retain_graph(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    loop.optimizer.zero_grad()
+    loop.named.loss = loop.loss(loop.model(x), y)
+    loop.named.loss.backward(retain_graph=True)
+    loop.named.loss.backward()
+    loop.optimizer.step()
+
+
+def autograd_grad(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    loop.named.loss = loop.loss(loop.model(x), y)
+    parameters = list(loop.model.parameters())
+    gradients = torch.autograd.grad(loop.named.loss, parameters)
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter -= 0.01 * gradient
+    loop.named.first, loop.named.last = gradients[0], gradients[-1]
+
+
+STEPS = (
+    *(no_backward, under_no_grad, two_backwards),
+    *(four_micro_batches, retain_graph, autograd_grad),
+)
+
+
+@pytest.mark.parametrize("name", ["gpt", "resnet"])
+@pytest.mark.parametrize("step", STEPS)
+def test_an_unusual_step_is_exact_inside_and_planned(name: str, step: Step) -> None:
+    make = LOOPS[name]
+    stock = run(make, None, step=step)
+    with tidemark.MemoryBudget(None) as budget:
+        run(make, budget, 4, step)
+        graph = budget.graph
+    assert graph is not None
+    least = tidemark.frontier(graph, points=2).least_feasible_bytes
+    memory = (least + graph.peak_bytes) // 2
+
+    with tidemark.MemoryBudget(memory) as budget:
+        found = run(make, budget, step=step)
+
+    assert_equal(found, stock)
+    assert_planned(found, memory)
+    print(graph.peak_bytes, least, memory, found.counted)
