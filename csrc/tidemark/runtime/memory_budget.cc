@@ -94,7 +94,7 @@ void MemoryBudget::enter() {
   } else if (prior_ == nullptr && !variants_.empty() && variants_.front()->failure) {
     refuse(*variants_.front());
   } else {
-    options.script = prior_;
+    options.script = prior_ != nullptr ? prior_ : script_of_other_sizes();
   }
   step_ = std::make_shared<Step>(
       std::move(options),
@@ -176,23 +176,37 @@ void MemoryBudget::forget_dead_foreign() {
 
 // ---- variants
 
-// Two entry states match when every block made since the previous step began, and every other
-// live one, is of a size that the variant touched, let die, or left alone.
-bool MemoryBudget::matches(const Variant& variant, const std::vector<LiveBlock>& live) const {
+// Every live block should be of a size that the variant touched, let die, or left alone, and every
+// block that it touched or let die should be there.
+MemoryBudget::EntryDifference MemoryBudget::difference(const Variant& variant,
+                                                       const std::vector<LiveBlock>& live) const {
   std::multiset<Bytes> wanted(variant.entry.begin(), variant.entry.end());
-  std::vector<Bytes> left;
-  for (auto it = live.rbegin(); it != live.rend(); ++it) {  // youngest first
-    auto found = wanted.find(it->bytes);
+  EntryDifference result;
+  for (const LiveBlock& block : live) {
+    auto found = wanted.find(block.bytes);
     if (found != wanted.end()) {
       wanted.erase(found);
-    } else {
-      left.push_back(it->bytes);
+    } else if (!std::binary_search(variant.untouched.begin(), variant.untouched.end(),
+                                   block.bytes)) {
+      ++result.num_unexpected;
     }
   }
-  if (!wanted.empty()) return false;
-  return std::all_of(left.begin(), left.end(), [&](Bytes bytes) {
-    return std::binary_search(variant.untouched.begin(), variant.untouched.end(), bytes);
-  });
+  result.num_missing = wanted.size();
+  return result;
+}
+
+bool MemoryBudget::matches(const Variant& variant, const std::vector<LiveBlock>& live) const {
+  const auto [num_missing, num_unexpected] = difference(variant, live);
+  return num_missing == 0 && num_unexpected == 0;
+}
+
+// Of the latest variant whose entry state has as many blocks, some of them of other sizes.
+std::shared_ptr<const PlanScript> MemoryBudget::script_of_other_sizes() const {
+  for (const auto& variant : variants_) {
+    const auto [num_missing, num_unexpected] = difference(*variant, entry_blocks_);
+    if (num_missing == num_unexpected && variant->script) return variant->script;
+  }
+  return nullptr;
 }
 
 MemoryBudget::Variant* MemoryBudget::find_variant(const std::vector<LiveBlock>& live) {

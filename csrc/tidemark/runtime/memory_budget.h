@@ -133,11 +133,19 @@ class TIDEMARK_API MemoryBudget {
     std::vector<Bytes> untouched;  // sorted sizes: what else was alive
   };
 
+  // Blocks of the variant's entry state that are not alive, and live ones that it does not know.
+  struct EntryDifference {
+    std::size_t num_missing = 0;
+    std::size_t num_unexpected = 0;
+  };
+
   void count_tracked();
   bool count_foreign(c10::StorageImpl* storage, Bytes bytes);
   void forget_dead_foreign();
   Variant* find_variant(const std::vector<LiveBlock>& live);
+  EntryDifference difference(const Variant& variant, const std::vector<LiveBlock>& live) const;
   bool matches(const Variant& variant, const std::vector<LiveBlock>& live) const;
+  std::shared_ptr<const PlanScript> script_of_other_sizes() const;
   std::vector<std::shared_ptr<const PlanScript>> alternatives() const;
   void use_variant_of(const PlanScript* script);
   void plan_variant(Variant& variant, Bytes budget);

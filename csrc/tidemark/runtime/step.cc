@@ -82,6 +82,9 @@ StepOutcome Step::end(bool aborted) {
     const auto& script = *options_.script;
     outcome_.promised_bytes =
         script.plan().peak_bytes - script.entry_bytes() + entry_bytes_ + foreign_bytes_;
+    if (outcome_.kind == StepKind::kAdapted && outcome_.difference.empty()) {
+      outcome_.difference = "entry state: other blocks were alive when the step was planned";
+    }
   }
   {
     Busy busy(*this);
@@ -322,9 +325,7 @@ void Step::follow_op(const TapedOp& op, torch::jit::Stack* stack) {
     if (!matches(&ExpectedOp::flow_hash, flow)) {
       return differ(StepKind::kDiverged, where + ": another op or other inputs were planned");
     }
-    if (outcome_.kind == StepKind::kPlanned) {
-      differ(StepKind::kAdapted, where + ": other sizes were planned");
-    }
+    differ(StepKind::kAdapted, where + ": other sizes were planned");
   }
   const EventActions* actions = options_.script->ops()[index].actions;
   if (actions != nullptr) execute(*actions, {});
@@ -390,6 +391,14 @@ void Step::execute(const EventActions& actions, const std::vector<SavedHandle*>&
       targets.insert(key_of(action.target));
     }
   }
+  if (outcome_.kind == StepKind::kAdapted) {  // what the plan reads may have been given back
+    std::vector<ValueKey> missing;
+    for (ValueKey key : targets) {
+      const ValueState& value = tape_.value(key);
+      if (!value.kept && !value.serving) missing.push_back(key);
+    }
+    ops = replay_closure(tape_, missing);
+  }
   RestoredValues restored = replay(tape_, ops, targets);
   outcome_.num_replays += static_cast<std::int64_t>(ops.size());
   for (auto& [key, ref] : restored) {
@@ -405,6 +414,7 @@ void Step::execute(const EventActions& actions, const std::vector<SavedHandle*>&
       Ref ref =
           fresh != restored.end() && fresh->second ? std::move(fresh->second) : tape_.find(key);
       TORCH_INTERNAL_ASSERT(ref, "tidemark: the plan keeps a value that is not in memory");
+      if (recorder_ != nullptr && ref.seen()->version == kNone) recorder_->refer(key);
       value.kept = std::move(ref);
       if (value.is_dropped) --num_dropped_;
       value.is_dropped = false;
@@ -541,6 +551,11 @@ Bytes Step::make_room(Bytes bytes) {
     ValueState& value = tape_.value(key);
     if (!is_recomputable(tape_, key)) continue;
     value.anchors = recompute_anchors(tape_, key);
+    for (const Ref& anchor : value.anchors) {
+      const SeenStorage& seen = *anchor.seen();
+      if (recorder_ == nullptr || seen.version != kNone) continue;
+      recorder_->refer({seen.block, tape_.block(seen.block).version});
+    }
     value.is_dropped = true;
     ++num_dropped_;
     value.kept.reset();

@@ -81,6 +81,11 @@ void Recorder::open_hold(ValueKey key, EventIndex begin) {
   watched_.push_back({key, storage_in_use(key)});
 }
 
+void Recorder::open_first_hold(ValueKey key) {
+  auto producer = producers_.find({key.block, 0});
+  open_hold(key, producer == producers_.end() ? 0 : producer->second);
+}
+
 void Recorder::begin_op() {
   is_in_op_ = true;
   op_live_ = op_peak_ = 0;
@@ -156,10 +161,13 @@ void Recorder::pack(HandleNumber number, ValueKey key, bool is_managed) {
   if (number >= static_cast<HandleNumber>(handles_.size())) handles_.resize(number + 1);
   handles_[number] = {key, is_managed, std::max(0, num_events() - 1), kNone};
   if (!is_managed || tape_.block(key.block).is_source) return;
-  const auto& holds = holds_[key.block];
-  auto producer = producers_.find({key.block, 0});
-  const EventIndex first = producer == producers_.end() ? 0 : producer->second;
-  open_hold(key, holds.empty() ? first : num_events() - 1);
+  if (holds_.count(key.block) > 0) return open_hold(key, num_events() - 1);
+  open_first_hold(key);
+}
+
+void Recorder::refer(ValueKey key) {
+  if (tape_.block(key.block).is_source || holds_.count(key.block) > 0) return;
+  open_first_hold(key);
 }
 
 void Recorder::release(HandleNumber number) { handles_[number].released_at = num_events(); }

@@ -49,6 +49,9 @@ class Recorder {
   void served(ValueKey key);
   void pack(HandleNumber number, ValueKey key, bool is_managed);
   void release(HandleNumber number);
+  // The runtime takes a reference to a value as recorded: from now on the allocator's free may come
+  // later than the program's last reference goes, so that is polled.
+  void refer(ValueKey key);
 
   void allocated(AllocationId id, Bytes bytes);
   void freed(AllocationId id, Bytes bytes, bool by_eviction);
@@ -96,6 +99,7 @@ class Recorder {
   friend class GraphBuilder;
 
   void open_hold(ValueKey key, EventIndex begin);
+  void open_first_hold(ValueKey key);
   SeenStorage* storage_in_use(ValueKey key);
 
   Tape& tape_;

@@ -1,0 +1,81 @@
+"""Batches of several sizes: exact, inside, and each form of the step planned once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+import tidemark
+import torch
+from counted_runs import Run, assert_equal, run
+from training_loops import LOOPS, Loop, tokens
+
+pytestmark = pytest.mark.usefixtures("counter")
+
+
+def alternating_lengths() -> Loop:
+    loop, steps = LOOPS["gpt"](), count()
+    loop.next_batch = lambda: tokens(8, 64 if next(steps) % 2 else 32)
+    return loop
+
+
+def smaller_last_batch() -> Loop:
+    """Four batches per epoch, the last of five instead of sixteen."""
+    loop, steps = LOOPS["resnet"](), count()
+
+    def next_batch() -> tuple[torch.Tensor, torch.Tensor]:
+        size = 5 if next(steps) % 4 == 3 else 16
+        return torch.randn(size, 3, 32, 32), torch.randint(0, 10, (size,))
+
+    loop.next_batch = next_batch
+    return loop
+
+
+def growing_lengths() -> Loop:
+    """A curriculum: nothing of the plan for short texts helps the first long one."""
+    loop, steps = LOOPS["gpt"](), count()
+    loop.next_batch = lambda: tokens(8, 16 * (1 + min(next(steps) // 4, 3)))
+    return loop
+
+
+def half_of_the_largest_range(make: Callable[[], Loop], stock: Run) -> int:
+    """Returns the budget, from the step with the highest peak."""
+    highest = stock.counted.index(max(stock.counted))
+    with tidemark.MemoryBudget(None) as budget:
+        run(make, budget, highest + 1)
+        graph = budget.graph
+    assert graph is not None
+    return (tidemark.frontier(graph, points=2).least_feasible_bytes + graph.peak_bytes) // 2
+
+
+@pytest.mark.parametrize(
+    ("make", "adapted"),
+    [
+        (alternating_lengths, [2]),
+        (smaller_last_batch, [3, 4]),
+        (growing_lengths, [4, 5, 8, 9, 12, 13]),
+    ],
+)
+def test_steps_of_changing_sizes_are_exact_inside_and_planned_once(
+    make: Callable[[], Loop], adapted: list[int]
+) -> None:
+    stock = run(make, None, 16)
+    memory = half_of_the_largest_range(make, stock)
+
+    with tidemark.MemoryBudget(memory) as budget:
+        found = run(make, budget, 16)
+
+    assert_equal(found, stock)
+    assert max(found.counted) <= memory
+    for number, (summary, counted) in enumerate(zip(found.summaries, found.counted, strict=True)):
+        if number < 2:
+            assert summary.kind == "watched"
+        elif number in adapted:
+            assert summary.kind == "adapted"
+            assert "other sizes" in summary.difference or "entry state" in summary.difference
+        else:
+            assert summary.kind == "planned", summary
+            assert summary.peak_bytes == summary.promised_bytes == counted
+    assert budget.num_variants == 2 + len(adapted)
+    assert budget.num_cache_hits == 16 - budget.num_variants
