@@ -15,40 +15,10 @@ namespace {
 
 constexpr std::size_t kNumberBytes = 16;
 
-// Puts a recorded state into the default generator, and the present one back at the end.
-class GeneratorScope {
- public:
-  explicit GeneratorScope(const GeneratorState& state)
-      : impl_(at::check_generator<at::CPUGeneratorImpl>(at::detail::getDefaultCPUGenerator())),
-        engine_(impl_->engine()),
-        next_float_(impl_->next_float_normal_sample()),
-        next_double_(impl_->next_double_normal_sample()) {
-    set(state.engine, state.next_float, state.next_double);
-  }
-  ~GeneratorScope() { set(engine_, next_float_, next_double_); }
-  GeneratorScope(const GeneratorScope&) = delete;
-  GeneratorScope& operator=(const GeneratorScope&) = delete;
-
- private:
-  void set(const at::mt19937& engine, std::optional<float> next_float,
-           std::optional<double> next_double) {
-    impl_->set_engine(engine);
-    impl_->set_next_float_normal_sample(next_float);
-    impl_->set_next_double_normal_sample(next_double);
-  }
-  at::CPUGeneratorImpl* impl_;
-  at::mt19937 engine_;
-  std::optional<float> next_float_;
-  std::optional<double> next_double_;
-};
-
 // An op with a generator argument draws from a private one, so the user's stays untouched.
 at::Generator private_generator(const GeneratorState& state) {
   auto generator = at::detail::createCPUGenerator();
-  auto* impl = at::check_generator<at::CPUGeneratorImpl>(generator);
-  impl->set_engine(state.engine);
-  impl->set_next_float_normal_sample(state.next_float);
-  impl->set_next_double_normal_sample(state.next_double);
+  set_state(*at::check_generator<at::CPUGeneratorImpl>(generator), state);
   return generator;
 }
 
@@ -179,7 +149,8 @@ class ReplayRun {
     if (op.random && op.facts->generator_arg >= 0) {
       stack[op.facts->generator_arg] = private_generator(*op.random);
     } else if (op.random) {
-      generator.emplace(*op.random);
+      const at::Generator& shared = at::detail::getDefaultCPUGenerator();
+      generator.emplace(*at::check_generator<at::CPUGeneratorImpl>(shared), *op.random);
     }
     op.op.callBoxed(&stack);
   }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "tidemark/runtime/saved_version.h"
 #include "tidemark/runtime/step.h"
 
 namespace tidemark {
@@ -26,8 +27,7 @@ class SavedHandle final : public torch::autograd::SavedVariableHooks {
   ValueKey key;
   Geometry geometry;
   at::Tensor unmanaged;  // what it is, if not managed
-  c10::VariableVersion version_counter;
-  std::uint32_t version = 0;
+  SavedVersion version;
 
  private:
   std::shared_ptr<Step> step_;

@@ -436,11 +436,7 @@ std::unique_ptr<torch::autograd::SavedVariableHooks> Step::make_hooks() {
 void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
   handle.number = static_cast<HandleNumber>(handles_.size());
   handles_.push_back(&handle);
-  auto* impl = tensor.unsafeGetTensorImpl();
-  if (!impl->is_inference()) {
-    handle.version_counter = impl->version_counter();
-    handle.version = handle.version_counter.current_version();
-  }
+  handle.version = SavedVersion(tensor);
   handle.is_managed = is_plain(tensor);
   if (!handle.is_managed) {
     handle.unmanaged = tensor.detach();
@@ -457,12 +453,7 @@ void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
 }
 
 at::Tensor Step::unpack(SavedHandle& handle) {
-  TORCH_CHECK(!handle.version_counter.enabled() ||
-                  handle.version_counter.current_version() == handle.version,
-              "one of the variables needed for gradient computation has been modified by an "
-              "inplace operation: it is at version ",
-              handle.version_counter.enabled() ? handle.version_counter.current_version() : 0,
-              "; expected version ", handle.version, " instead.");
+  handle.version.check();
   const auto node = torch::autograd::get_current_node();
   if (recorder_ != nullptr) {
     recorder_->unpack(handle.number, node.get(), node ? node->name() : "outside backward");

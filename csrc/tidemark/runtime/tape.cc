@@ -27,10 +27,8 @@ std::unique_ptr<GeneratorState> save_generator(const OpFacts& facts,
   if (facts.generator_arg >= 0 && args[facts.generator_arg].isGenerator()) {
     generator = args[facts.generator_arg].toGenerator();
   }
-  auto* impl = at::check_generator<at::CPUGeneratorImpl>(generator);
-  std::lock_guard lock(impl->mutex_);
-  return std::make_unique<GeneratorState>(GeneratorState{
-      impl->engine(), impl->next_float_normal_sample(), impl->next_double_normal_sample()});
+  return std::make_unique<GeneratorState>(
+      state_of(*at::check_generator<at::CPUGeneratorImpl>(generator)));
 }
 
 // The args of a taped op hold no tensor: a list keeps its length, a tensor becomes None.

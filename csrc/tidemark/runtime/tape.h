@@ -11,7 +11,6 @@
 // Not thread-safe: one step, one thread at a time.
 #pragma once
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/Tensor.h>
 #include <c10/core/Storage.h>
 #include <c10/util/SmallVector.h>
@@ -24,6 +23,7 @@
 #include <vector>
 
 #include "tidemark/graph/graph.h"
+#include "tidemark/runtime/generator_state.h"
 #include "tidemark/runtime/step_allocator.h"
 #include "tidemark/trace/op_facts.h"
 
@@ -96,12 +96,6 @@ struct TensorArg {
   std::array<char, 16> number{};         // the bytes of a wrapped number
   c10::VariableVersion version_counter;  // of sources: a write elsewhere shows here
   std::uint32_t version = 0;
-};
-
-struct GeneratorState {
-  at::mt19937 engine;
-  std::optional<float> next_float;
-  std::optional<double> next_double;
 };
 
 struct OpResult {
