@@ -24,5 +24,6 @@
 #include "tidemark/report/report.h"
 
 #if __has_include(<ATen/core/Tensor.h>)
+#include "tidemark/runtime/checkpoint.h"
 #include "tidemark/runtime/memory_budget.h"
 #endif

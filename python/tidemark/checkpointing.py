@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import ParamSpec, TypeVar
 
 import torch
-from torch.utils.checkpoint import checkpoint as _torch_checkpoint
+from torch.utils import _pytree as pytree
 
+from tidemark import _runtime
 from tidemark.memory_budget import MemoryBudget
 
+_torch = _runtime.require()
+
+P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
-def checkpoint(fn: Callable[..., Result], *args: Any) -> Result:
-    """Runs `fn(*args)` and keeps nothing inside it for backward: backward runs it again.
+def checkpoint(fn: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+    """Runs `fn(*args, **kwargs)` and keeps nothing inside it for backward: backward runs it again.
 
-    Random numbers are the same in both runs. It is `torch.utils.checkpoint.checkpoint` in its
-    non-reentrant form; C++ programs use `MemoryBudget`.
+    Gradients are bitwise those without it: the second run finds autocast, the default device, the
+    default generators and every `torch.Generator` among the arguments as the first one did. Calls
+    nest; `torch.autograd.grad`, `retain_graph`, several backwards and backward inside `fn` work.
+    Side effects of `fn` happen twice: a batch norm in training mode updates its running statistics
+    in both runs. The second run stops, by an exception, once backward has what it needs.
 
     Args:
-        fn: what to run; called again in backward.
-        args: passed to `fn`.
+        fn: what to run. It must do the same when it is called again.
+        args: passed to `fn`. Tensors in them, also inside lists, tuples and dicts, must not be
+            written in place before backward; doing so is autograd's usual error.
+        kwargs: likewise.
 
     Returns:
         What `fn` returns.
+
+    Raises:
+        ReplayMismatch: in backward, if the second run saved other tensors than the first; the text
+            names the first that differs.
+        RuntimeError: saved-tensor hooks are disabled here (under `torch.func`, say).
 
     Example:
         >>> import tidemark, torch
@@ -34,7 +48,26 @@ def checkpoint(fn: Callable[..., Result], *args: Any) -> Result:
         >>> bool(torch.equal(x.grad, torch.ones(3).exp()))
         True
     """
-    result: Result = _torch_checkpoint(fn, *args, use_reentrant=False)
+    if not torch.is_grad_enabled():
+        return fn(*args, **kwargs)
+    leaves, structure = pytree.tree_flatten((args, kwargs))
+    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+    tensors = [leaves[i] for i in places]
+    generators = [leaf for leaf in leaves if isinstance(leaf, torch.Generator)]
+    for i in places:
+        leaves[i] = None  # the runtime holds them, and lets an outer call drop them
+    device = torch.get_default_device()
+
+    def run(tensors: list[torch.Tensor]) -> Result:
+        filled = list(leaves)
+        for i, tensor in zip(places, tensors, strict=True):
+            filled[i] = tensor
+        again_args, again_kwargs = pytree.tree_unflatten(filled, structure)
+        with nullcontext() if torch.get_default_device() == device else device:
+            return fn(*again_args, **again_kwargs)
+
+    name = getattr(fn, "__qualname__", type(fn).__qualname__)
+    result: Result = _torch.checkpoint(run, tensors, generators, name)
     return result
 
 

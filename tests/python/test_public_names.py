@@ -24,6 +24,7 @@ COMMANDS = {
 }
 
 SIGNATURES = {
+    "checkpoint": "(fn, *args, **kwargs)",
     "plan": "(graph, budget, *, policy='auto', time_limit=10.0)",
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
     "simulate": "(graph, plan=None)",

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/graph_task.h>
 
 #include <atomic>
+#include <mutex>
 
 #include "tidemark/runtime/torch_compat.h"
 #include "tidemark/trace/tap.h"
@@ -19,6 +20,7 @@ using torch::autograd::SavedVariableHooks;
 using torch::autograd::variable_list;
 
 std::atomic<SavedTensorFactory*> current_factory{nullptr};
+thread_local SavedTensorScope* innermost_scope = nullptr;
 
 class EngineProxy final : public Engine {
  public:
@@ -27,13 +29,17 @@ class EngineProxy final : public Engine {
   ~EngineProxy() override { stop(); }
 
   std::unique_ptr<SavedVariableHooks> get_default_saved_variable_hooks() override {
+    const auto& state = at::SavedTensorDefaultHooks::get_tls_state();
+    const bool may_hook = !state.is_tracing && !state.disabled_error_message;
+    if (may_hook) {
+      auto* scoped = SavedTensorScope::innermost(state.stack.size());
+      if (scoped != nullptr) return scoped->make_hooks();
+    }
     if (inner_ != nullptr) {
       if (auto hooks = inner_->get_default_saved_variable_hooks()) return hooks;
     }
     SavedTensorFactory* factory = current_factory.load(std::memory_order_relaxed);
-    if (factory == nullptr || !is_tap_on()) return nullptr;
-    const auto& state = at::SavedTensorDefaultHooks::get_tls_state();
-    if (state.is_tracing || state.disabled_error_message) return nullptr;
+    if (factory == nullptr || !may_hook || !is_tap_on()) return nullptr;
     return factory->make_hooks();
   }
 
@@ -87,15 +93,29 @@ EngineProxy* proxy = nullptr;
 }  // namespace
 
 void install_engine_proxy() {
-  if (proxy != nullptr) return;
-  Engine& current = Engine::get_default_engine();
-  // Never destroyed: autograd graphs may outlive everything of ours.
-  proxy = new EngineProxy(&current == &Engine::get_base_engine() ? nullptr : &current);
-  torch::autograd::set_default_engine_stub([]() -> Engine& { return *proxy; });
+  static std::once_flag installed;
+  std::call_once(installed, [] {
+    Engine& current = Engine::get_default_engine();
+    // Never destroyed: autograd graphs may outlive everything of ours.
+    proxy = new EngineProxy(&current == &Engine::get_base_engine() ? nullptr : &current);
+    torch::autograd::set_default_engine_stub([]() -> Engine& { return *proxy; });
+  });
 }
 
 void set_saved_tensor_factory(SavedTensorFactory* factory) noexcept {
   current_factory.store(factory);
+}
+
+SavedTensorScope::SavedTensorScope(SavedTensorFactory& factory)
+    : factory_(factory),
+      num_user_hooks_(at::SavedTensorDefaultHooks::get_tls_state().stack.size()),
+      outer_(std::exchange(innermost_scope, this)) {}
+
+SavedTensorScope::~SavedTensorScope() { innermost_scope = outer_; }
+
+SavedTensorFactory* SavedTensorScope::innermost(std::size_t num_user_hooks) noexcept {
+  const SavedTensorScope* scope = innermost_scope;
+  return scope == nullptr || scope->num_user_hooks_ < num_user_hooks ? nullptr : &scope->factory_;
 }
 
 }  // namespace tidemark

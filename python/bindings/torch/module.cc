@@ -2,17 +2,17 @@
 #include <torch/csrc/Exceptions.h>
 #include <torch/csrc/utils/pybind.h>
 
-#include "tidemark/runtime/memory_budget.h"
-
 namespace py = pybind11;
 
 namespace tidemark {
 
+void bind_checkpoint(py::module_& module);
 void bind_memory_budget(py::module_& module);
 
 }  // namespace tidemark
 
 PYBIND11_MODULE(_torch, module) {
   module.doc() = "The half of Tidemark that runs inside LibTorch. Private.";
+  tidemark::bind_checkpoint(module);
   tidemark::bind_memory_budget(module);
 }
