@@ -184,11 +184,11 @@ class MemoryBudget:
         """What fits, how slow, how sure, and what is at the peak.
 
         Raises:
-            ValueError: no step has been watched yet.
+            ValueError: no step has come to its end yet.
         """
         graph, plan = self.graph, self.plan
         if graph is None or plan is None:
-            raise ValueError("nothing to report: run a step under this budget first")
+            raise ValueError("nothing to report: no step under this budget has come to its end yet")
         return make_report(graph, plan, steps=self.steps, measured_peak_bytes=self.peak_bytes)
 
     def __repr__(self) -> str:

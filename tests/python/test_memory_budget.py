@@ -119,6 +119,34 @@ def test_a_step_watched_under_pressure_is_recorded_as_if_all_were_kept(case: Cas
     assert graph.peak_bytes == case.graph.peak_bytes
 
 
+class Scaled(torch.nn.Module):
+    """Scales each sample by what an op that is never computed again has looked up."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.scales = torch.linspace(0.5, 1.5, 256)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.model(x * self.scales[torch.randint(0, 256, (len(x),))].unsqueeze(1))
+
+
+def test_what_cannot_be_made_again_keeps_only_itself() -> None:
+    # Its last reader's result is saved; no value made from that could be given back.
+    def make() -> Loop:
+        loop = LOOPS["mlp"]()
+        loop.model = Scaled(loop.model)
+        return loop
+
+    stock = run(make, None)
+    memory = int(0.6 * stock.counted[-1])
+    with tidemark.MemoryBudget(memory) as budget:
+        found = run(make, budget)
+
+    assert_equal(found, stock)
+    assert_planned(found, memory)
+
+
 def test_weights_are_parameters_in_the_report() -> None:
     torch.manual_seed(0)
     loop = LOOPS["mlp"]()

@@ -228,26 +228,12 @@ std::optional<ValueKey> collect(Tape& tape, std::vector<ValueKey> work,
   return std::nullopt;
 }
 
-// Walks from `key` up to what cannot be recomputed; returns false if some of that is not resident.
-bool collect_anchors(Tape& tape, ValueKey key, std::vector<Ref>* anchors) {
-  std::vector<ValueKey> work = {key};
-  ValueSet visited = {key};
-  for (std::size_t i = 0; i < work.size(); ++i) {
-    // What existed before the step is never evicted, nor could its written versions be made again.
-    const bool is_source = tape.block(work[i].block).is_source;
-    const TapedOp* op = is_source ? nullptr : producer_of(tape, work[i]);
-    if (op == nullptr) {
-      Ref ref = tape.find(work[i]);
-      if (i == 0 || !ref) return false;
-      if (anchors != nullptr) anchors->push_back(std::move(ref));
-      continue;
-    }
-    if (!are_sources_unchanged(*op)) return false;
-    for (const auto& arg : op->tensors) {
-      if (needs_value(arg) && visited.insert(arg.key).second) work.push_back(arg.key);
-    }
-  }
-  return true;
+// The op that would recompute `key`. What existed before the step is never evicted, nor could its
+// written versions be made again.
+const TapedOp* origin_of(Tape& tape, ValueKey key) {
+  if (tape.block(key.block).is_source) return nullptr;
+  const TapedOp* op = producer_of(tape, key);
+  return op != nullptr && are_sources_unchanged(*op) ? op : nullptr;
 }
 
 }  // namespace
@@ -265,11 +251,44 @@ std::vector<std::int32_t> replay_closure(Tape& tape, const std::vector<ValueKey>
   return ops;
 }
 
-bool is_recomputable(Tape& tape, ValueKey key) { return collect_anchors(tape, key, nullptr); }
+// Depth first with a list of its own: a chain of ops may be as long as the step.
+bool AnchorSearch::is_recomputable(ValueKey key) {
+  std::vector<ValueKey> work = {key};
+  while (!work.empty()) {
+    const ValueKey next = work.back();
+    const TapedOp* op = origin_of(tape_, next);
+    const std::size_t size = work.size();
+    if (op != nullptr && known_.count(next) == 0) {
+      for (const auto& arg : op->tensors) {
+        if (needs_value(arg) && known_.count(arg.key) == 0) work.push_back(arg.key);
+      }
+    }
+    if (work.size() > size) continue;  // these first
+    work.pop_back();
+    known_.try_emplace(next, op != nullptr && can_start(*op));
+  }
+  return known_.at(key);
+}
 
-std::vector<Ref> recompute_anchors(Tape& tape, ValueKey key) {
+bool AnchorSearch::can_start(const TapedOp& op) const {
+  return std::all_of(op.tensors.begin(), op.tensors.end(), [&](const TensorArg& arg) {
+    return !needs_value(arg) || known_.at(arg.key) || tape_.is_resident(arg.key);
+  });
+}
+
+std::vector<Ref> AnchorSearch::anchors(ValueKey key) {
   std::vector<Ref> anchors;
-  collect_anchors(tape, key, &anchors);
+  std::vector<ValueKey> work = {key};
+  ValueSet visited = {key};
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    if (!is_recomputable(work[i])) {
+      if (Ref ref = tape_.find(work[i])) anchors.push_back(std::move(ref));
+      continue;
+    }
+    for (const auto& arg : origin_of(tape_, work[i])->tensors) {
+      if (needs_value(arg) && visited.insert(arg.key).second) work.push_back(arg.key);
+    }
+  }
   return anchors;
 }
 

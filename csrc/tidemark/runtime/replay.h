@@ -26,11 +26,23 @@ RestoredValues replay(Tape& tape, const std::vector<std::int32_t>& ops, const Va
 // Throws c10::Error if one cannot be restored, saying why.
 std::vector<std::int32_t> replay_closure(Tape& tape, const std::vector<ValueKey>& targets);
 
-// Returns whether `key` could be restored from its anchors alone.
-bool is_recomputable(Tape& tape, ValueKey key);
+// What values would be recomputed from: their anchors, which are sources and values that cannot be
+// recomputed themselves. While its anchors are held, a value can be restored whatever else is
+// dropped. Answers are remembered, so ask a new one after the program has run on.
+class AnchorSearch {
+ public:
+  explicit AnchorSearch(Tape& tape) : tape_(tape) {}
 
-// References to everything that recomputing `key` starts from: sources and values that cannot be
-// recomputed themselves. While they are held, `key` can be restored whatever else is dropped.
-std::vector<Ref> recompute_anchors(Tape& tape, ValueKey key);
+  // Returns whether the anchors of `key` are all in memory.
+  bool is_recomputable(ValueKey key);
+  // REQUIRES: is_recomputable(key).
+  std::vector<Ref> anchors(ValueKey key);
+
+ private:
+  bool can_start(const TapedOp& op) const;
+
+  Tape& tape_;
+  std::unordered_map<ValueKey, bool, ValueKeyHash> known_;
+};
 
 }  // namespace tidemark

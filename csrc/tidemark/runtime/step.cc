@@ -536,12 +536,13 @@ Bytes Step::make_room(Bytes bytes) {
   std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
     return std::pair(a.first, a.second.block) < std::pair(b.first, b.second.block);
   });
+  AnchorSearch search(tape_);
   Bytes freed = 0;
   for (const auto& [score, key] : candidates) {
     if (freed >= bytes) break;
     ValueState& value = tape_.value(key);
-    if (!is_recomputable(tape_, key)) continue;
-    value.anchors = recompute_anchors(tape_, key);
+    if (!search.is_recomputable(key)) continue;
+    value.anchors = search.anchors(key);
     for (const Ref& anchor : value.anchors) {
       const SeenStorage& seen = *anchor.seen();
       if (recorder_ == nullptr || seen.version != kNone) continue;
