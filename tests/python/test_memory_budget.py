@@ -159,6 +159,17 @@ def test_weights_are_parameters_in_the_report() -> None:
     assert entry["bytes_by_category"]["Parameter"] == weights
 
 
+def test_a_saved_tensor_without_elements_is_recorded() -> None:
+    # Nothing is allocated for it, so nobody sees it die; it was taken to live for ever.
+    weight = torch.nn.Parameter(torch.ones(4))
+
+    def step() -> None:
+        x = torch.ones(0, 4) * weight
+        (x * x).sum().backward()
+
+    assert tidemark.record(step).num_ops > 5
+
+
 def test_a_budget_below_the_floor_is_refused_before_anything_runs() -> None:
     torch.manual_seed(0)
     loop = LOOPS["mlp"]()

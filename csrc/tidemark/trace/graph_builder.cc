@@ -75,7 +75,10 @@ void GraphBuilder::find_lifetime(Block& block) {
   } else if (block.tape_block != kNone) {
     // No allocation of this step: a source, or a result without bytes.
     auto made = recorder_.producers_.find({block.tape_block, 0});
-    if (made != recorder_.producers_.end()) block.birth = made->second;
+    if (made != recorder_.producers_.end()) {
+      block.birth = made->second;
+      block.is_persistent = false;  // nobody sees it die
+    }
   }
   block.is_saved = block.tape_block != kNone &&
                    !recorder_.tape_.block(block.tape_block).is_source &&
