@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "tidemark/plan/signature.h"
+#include "tidemark/plan/simulate.h"
 
 namespace tidemark {
 namespace {
@@ -149,7 +150,7 @@ void MemoryBudget::count_tracked() {
     if (!tensor.defined() || !is_plain(tensor)) continue;
     c10::StorageImpl* storage =
         tensor.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl();
-    if (allocator().id_of(storage->data()) != kNoAllocation) continue;
+    if (allocator().id_of(*storage) != kNoAllocation) continue;
     const auto bytes = static_cast<Bytes>(storage->nbytes());
     if (!count_foreign(storage, bytes)) allocator().add_foreign(bytes);
   }
@@ -245,10 +246,16 @@ void MemoryBudget::add_variant(StepOutcome& outcome) {
   variants_.insert(variants_.begin(), std::move(variant));
 }
 
+// Whether the plan that was given is for this very step. One from an estimate may be for its ops
+// and sizes, and still promise another peak: workspace was modelled there and is known here.
+bool MemoryBudget::was_given_plan_for(const StepGraph& graph) const {
+  return options_.plan && options_.plan->graph_hash == graph_hash(graph) &&
+         simulate(graph, *options_.plan).peak_bytes == options_.plan->peak_bytes;
+}
+
 void MemoryBudget::plan_variant(Variant& variant, Bytes budget) {
-  if (options_.plan && options_.plan->graph_hash == graph_hash(variant.graph) &&
-      options_.plan->peak_bytes <= budget) {
-    variant.script = prior_;  // the plan that was given is for this very step
+  if (was_given_plan_for(variant.graph) && options_.plan->peak_bytes <= budget) {
+    variant.script = prior_;
     variant.failure.reset();
     return;
   }

@@ -148,6 +148,7 @@ class TIDEMARK_API MemoryBudget {
   std::shared_ptr<const PlanScript> script_of_other_sizes() const;
   std::vector<std::shared_ptr<const PlanScript>> alternatives() const;
   void use_variant_of(const PlanScript* script);
+  bool was_given_plan_for(const StepGraph& graph) const;
   void plan_variant(Variant& variant, Bytes budget);
   std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);
   void add_variant(StepOutcome& outcome);

@@ -33,7 +33,8 @@ void StepAllocator::set_observer(StepObserver* observer) {
 }
 
 bool StepAllocator::is_observing_thread() const noexcept {
-  return observer_ != nullptr && observer_thread_ == std::this_thread::get_id();
+  return observer_ != nullptr && observer_thread_ == std::this_thread::get_id() &&
+         Unobserved::innermost_ == nullptr;
 }
 
 c10::DataPtr StepAllocator::allocate(size_t bytes) {
@@ -42,22 +43,47 @@ c10::DataPtr StepAllocator::allocate(size_t bytes) {
   if (observed) observer_->before_allocate(static_cast<Bytes>(bytes));
   c10::DataPtr memory = under_->allocate(bytes);
   void* data = memory.get();
+  enter(data, Block{kNoAllocation, static_cast<Bytes>(bytes), false, std::move(memory)}, observed);
+  return {data, data, &free_block, c10::Device(c10::kCPU)};
+}
+
+c10::DataPtr StepAllocator::allocate_dataless(size_t bytes) {
+  if (bytes == 0) return {nullptr, nullptr, &free_block, c10::Device(c10::kCPU)};
+  auto* key = new char;  // an address that nothing else has
+  c10::DataPtr owner(
+      key, key, [](void* context) { delete static_cast<char*>(context); }, c10::Device(c10::kCPU));
+  enter(key, Block{kNoAllocation, static_cast<Bytes>(bytes), false, std::move(owner), true},
+        is_observing_thread());
+  return {nullptr, key, &free_block, c10::Device(c10::kCPU)};
+}
+
+void StepAllocator::enter(const void* key, Block block, bool observed) {
+  const Bytes bytes = block.bytes;
+  Unobserved* const unobserved = Unobserved::innermost_;
+  if (unobserved != nullptr) unobserved->note(bytes);
   AllocationId id = kNoAllocation;
   {
     std::lock_guard lock(mutex_);
-    const bool is_counted = observed || observer_ == nullptr;
-    id = next_id_++;
-    blocks_.insert_or_assign(data,
-                             Block{id, static_cast<Bytes>(bytes), is_counted, std::move(memory)});
-    if (is_counted) {
-      live_ += static_cast<Bytes>(bytes);
+    block.is_counted = unobserved == nullptr && (observed || observer_ == nullptr);
+    block.id = id = next_id_++;
+    if (block.is_counted) {
+      live_ += bytes;
       peak_ = std::max(peak_, live_);
-    } else {
-      uncounted_ += static_cast<Bytes>(bytes);
+    } else if (unobserved == nullptr) {
+      uncounted_ += bytes;
     }
+    blocks_.insert_or_assign(key, std::move(block));
   }
-  if (observed) observer_->after_allocate(id, static_cast<Bytes>(bytes));
-  return {data, data, &free_block, c10::Device(c10::kCPU)};
+  if (observed) observer_->after_allocate(id, bytes);
+}
+
+void StepAllocator::stop_counting_dataless() {
+  std::lock_guard lock(mutex_);
+  for (auto& [key, block] : blocks_) {
+    if (!block.is_dataless || !block.is_counted) continue;
+    block.is_counted = false;
+    live_ -= block.bytes;
+  }
 }
 
 void StepAllocator::free_block(void* data) {
@@ -80,6 +106,7 @@ void StepAllocator::free_block(void* data) {
     self.blocks_.erase(it);
   }
   memory.clear();
+  if (Unobserved::innermost_ != nullptr) Unobserved::innermost_->note(-bytes);
   if (id != kNoAllocation && self.is_observing_thread()) self.observer_->after_free(id, bytes);
 }
 
@@ -113,9 +140,12 @@ AllocationId StepAllocator::next_id() const {
   return next_id_;
 }
 
-AllocationId StepAllocator::id_of(const void* data) const {
+AllocationId StepAllocator::id_of(const c10::StorageImpl& storage) const {
+  // Past the check of the accessors, which refuse for storages without data.
+  const auto& pointer = const_cast<c10::StorageImpl&>(storage)._mutable_data_ptr_no_checks();
+  const void* key = pointer.get() != nullptr ? pointer.get() : pointer.get_context();
   std::lock_guard lock(mutex_);
-  auto it = blocks_.find(data);
+  auto it = blocks_.find(key);
   return it == blocks_.end() || !it->second.is_counted ? kNoAllocation : it->second.id;
 }
 

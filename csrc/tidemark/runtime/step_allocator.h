@@ -9,7 +9,9 @@
 #pragma once
 
 #include <c10/core/Allocator.h>
+#include <c10/core/StorageImpl.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <thread>
@@ -51,6 +53,36 @@ class StepAllocator final : public c10::Allocator {
   c10::DeleterFnPtr raw_deleter() const override { return &StepAllocator::free_block; }
   void copy_data(void* dest, const void* src, std::size_t count) const override;
 
+  // A block that is counted and reported like any other but takes no memory: its pointer has a
+  // context and no data.
+  c10::DataPtr allocate_dataless(size_t bytes);
+  // The dataless blocks that are still alive count no longer.
+  void stop_counting_dataless();
+
+  // While one lives, blocks that this thread makes are neither counted nor reported, but by it.
+  class Unobserved {
+   public:
+    Unobserved() : outer_(innermost_) { innermost_ = this; }
+    ~Unobserved() { innermost_ = outer_; }
+    Unobserved(const Unobserved&) = delete;
+    Unobserved& operator=(const Unobserved&) = delete;
+
+    // Bytes made by this thread minus bytes that it freed meanwhile, and the most of it.
+    Bytes live_bytes() const noexcept { return live_; }
+    Bytes peak_bytes() const noexcept { return peak_; }
+
+   private:
+    friend class StepAllocator;
+    void note(Bytes bytes) noexcept {
+      live_ += bytes;
+      peak_ = std::max(peak_, live_);
+    }
+    inline static thread_local Unobserved* innermost_ = nullptr;
+    Unobserved* outer_;
+    Bytes live_ = 0;
+    Bytes peak_ = 0;
+  };
+
   void set_observer(StepObserver* observer);  // nullptr: none
   bool is_observing_thread() const noexcept;
 
@@ -62,8 +94,8 @@ class StepAllocator final : public c10::Allocator {
   void reset_peak();
 
   AllocationId next_id() const;
-  AllocationId id_of(const void* data) const;  // kNoAllocation if not ours
-  std::vector<LiveBlock> live_blocks() const;  // sorted by id
+  AllocationId id_of(const c10::StorageImpl& storage) const;  // kNoAllocation if not ours
+  std::vector<LiveBlock> live_blocks() const;                 // sorted by id
 
   // Bytes of blocks that other threads made while a step ran.
   Bytes uncounted_bytes() const;
@@ -74,8 +106,10 @@ class StepAllocator final : public c10::Allocator {
     Bytes bytes;
     bool is_counted;
     c10::DataPtr memory;
+    bool is_dataless = false;
   };
   StepAllocator() = default;
+  void enter(const void* key, Block block, bool observed);
   static void free_block(void* data);
 
   mutable std::mutex mutex_;

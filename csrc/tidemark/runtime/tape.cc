@@ -126,7 +126,7 @@ SeenStorage* Tape::add_block(const at::Tensor& tensor, bool is_source) {
   block.original = &seen;
   block.is_source = is_source;
   block.bytes = static_cast<Bytes>(impl->nbytes());
-  block.allocation = StepAllocator::instance().id_of(impl->data());
+  block.allocation = StepAllocator::instance().id_of(*impl);
   return &seen;
 }
 

@@ -11,6 +11,7 @@ namespace tidemark {
 namespace {
 
 std::atomic<OpListener*> current_listener{nullptr};
+std::atomic<OpRunner*> current_runner{nullptr};
 bool is_installed = false;
 
 void tap(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
@@ -33,7 +34,16 @@ void install() {
 
 }  // namespace
 
+void set_op_runner(OpRunner* runner) noexcept { current_runner.store(runner); }
+
 void run_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+  OpRunner* runner = current_runner.load(std::memory_order_relaxed);
+  if (runner != nullptr) return runner->run(op, keys, stack);
+  run_op_below(op, keys, stack);
+}
+
+void run_op_below(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
+                  torch::jit::Stack* stack) {
   constexpr auto below = c10::DispatchKeySet(c10::DispatchKeySet::FULL_AFTER, kTapKey);
   op.redispatchBoxed(keys & below, stack);
 }

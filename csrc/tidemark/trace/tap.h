@@ -25,13 +25,30 @@ class OpListener {
                      torch::jit::Stack* stack) = 0;
 };
 
-// Runs the op of an on_op call below the tap.
+// Answers ops in place of torch's own kernels.
+class OpRunner {
+ public:
+  virtual ~OpRunner() = default;
+  // Takes the op's arguments from the stack and leaves its results.
+  virtual void run(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
+                   torch::jit::Stack* stack) = 0;
+};
+
+// Sets who runs the ops that the tap sees; nullptr: torch.
+void set_op_runner(OpRunner* runner) noexcept;
+
+// Runs the op of an on_op call: by the runner that was set, else below the tap.
 void run_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack);
+
+// Runs the op of an on_op call below the tap, whatever runner was set.
+void run_op_below(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
+                  torch::jit::Stack* stack);
 
 // Returns "" if the tap can be (or is) installed, else the reason in a sentence.
 TIDEMARK_API std::string tap_obstacle();
 
-// Turns the tap on for the calling thread. REQUIRES: tap_obstacle() is empty, the tap is off.
+// Turns the tap on for the calling thread; nullptr: ops are run and shown to nobody. REQUIRES:
+// tap_obstacle() is empty, the tap is off.
 void enter_tap(OpListener* listener);
 void leave_tap();
 bool is_tap_on() noexcept;

@@ -1,0 +1,67 @@
+#include "tidemark/runtime/estimate.h"
+
+#include <stdexcept>
+
+#include "tidemark/runtime/memory_budget.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int kMaxSteps = 5;
+const FakeDevice* open_device = nullptr;
+
+}  // namespace
+
+FakeDevice::FakeDevice(FakeOracle oracle) : runner_(std::move(oracle)) {
+  if (open_device != nullptr) {
+    throw std::logic_error("tidemark: an estimate inside an estimate");
+  }
+  const std::string obstacle = tap_obstacle();
+  TORCH_CHECK_NOT_IMPLEMENTED(obstacle.empty(), "tidemark: ", obstacle);
+  if (is_tap_on()) throw std::logic_error("tidemark: an estimate inside a step; leave it before");
+  open_device = this;
+  StepAllocator::instance().acquire();
+  set_op_runner(&runner_);
+}
+
+FakeDevice::~FakeDevice() { close(); }
+
+void FakeDevice::close() {
+  if (!is_open_) return;
+  is_open_ = false;
+  open_device = nullptr;
+  set_op_runner(nullptr);
+  StepAllocator::instance().stop_counting_dataless();
+  StepAllocator::instance().release();
+}
+
+void FakeDevice::enter_tap() { tidemark::enter_tap(nullptr); }
+void FakeDevice::leave_tap() { tidemark::leave_tap(); }
+
+StepGraph FakeDevice::record(const std::function<void()>& step) {
+  MemoryBudget budget(kUnlimited);
+  for (int i = 0; i < kMaxSteps && budget.counts().planned == 0; ++i) {
+    begin_step();
+    auto scope = budget.step();
+    step();
+  }
+  StepGraph graph = *budget.graph();
+  mark(graph);
+  return graph;
+}
+
+// Every op of the graph was answered once, in this order.
+void FakeDevice::mark(StepGraph& graph) const {
+  graph.is_estimate = true;
+  auto estimate = runner_.estimates().begin();
+  for (Event& event : graph.events) {
+    if (event.kind != EventKind::kOp) continue;
+    TORCH_INTERNAL_ASSERT(estimate != runner_.estimates().end(),
+                          "tidemark: the recorded step has more ops than were answered");
+    event.cost_ns = estimate->cost_ns;
+    event.workspace_bytes = estimate->workspace_bytes;
+    ++estimate;
+  }
+}
+
+}  // namespace tidemark

@@ -1,0 +1,70 @@
+// Estimates: a step as data, without its memory and without its work.
+//
+//   tidemark::FakeDevice device;                       // from here on nothing is computed
+//   auto model = device.build([] { return Net(); });   // parameters with sizes, without data
+//   tidemark::StepGraph graph = device.record([&] { train_one_step(model); });
+//   graph.is_estimate;                                 // true: costs and workspace are modelled
+//
+// Ops, sizes and lifetimes are those of a real step, because autograd and all composite ops run as
+// they do in one; only the kernels do not (fake_runner.h has the limits). A model that was built
+// before may be used too: its parameters, buffers, gradients' data and optimizer state are not
+// written; but .grad of its parameters is left at dataless tensors, and so is state that the
+// optimizer makes. In C++ the sizes come from meta kernels.
+//
+// One at a time in the process; not while a MemoryBudget is in a step. Not thread-safe.
+#pragma once
+
+#include <functional>
+#include <utility>
+
+#include "tidemark/graph/graph.h"
+#include "tidemark/runtime/step_allocator.h"
+#include "tidemark/trace/fake_runner.h"
+
+namespace tidemark {
+
+class TIDEMARK_API FakeDevice {
+ public:
+  explicit FakeDevice(FakeOracle oracle = describe_by_meta_kernels);
+  ~FakeDevice();
+  FakeDevice(const FakeDevice&) = delete;
+  FakeDevice& operator=(const FakeDevice&) = delete;
+
+  // Runs `make` with ops answered; what it makes counts as older than any step.
+  template <typename Make>
+  auto build(Make&& make) {
+    const Building building(*this);
+    return std::forward<Make>(make)();
+  }
+
+  // Runs `step` until its form repeats, at most five times, and returns it as data.
+  StepGraph record(const std::function<void()>& step);
+
+  // The pieces of the above, for a face that drives the steps itself.
+  void enter_tap();
+  void leave_tap();
+  void begin_step() { runner_.begin_estimates(); }
+  void mark(
+      StepGraph& graph) const;  // sets is_estimate; costs and workspace are those since begin_step
+
+  // Ops are torch's again; what is left of the dataless tensors counts no longer.
+  void close();
+
+ private:
+  class Building {
+   public:
+    explicit Building(FakeDevice& device) : device_(device) { device_.enter_tap(); }
+    ~Building() { device_.leave_tap(); }
+    Building(const Building&) = delete;
+    Building& operator=(const Building&) = delete;
+
+   private:
+    FakeDevice& device_;
+    StepAllocator::Unobserved older_than_any_step_;
+  };
+
+  FakeRunner runner_;
+  bool is_open_ = true;
+};
+
+}  // namespace tidemark
