@@ -33,7 +33,7 @@ Every command has --json; the exit code is the answer.
 _RECORD = """\
 examples:
   tidemark record train.py:make_step -o step.json
-  tidemark record train.py:make_step -o step.json --fake cuda   nothing is computed or allocated
+  tidemark record train.py:make_step -o step.json --fake cpu   nothing is computed or allocated
 
 exit code: 0 recorded, 2 usage
 """
@@ -41,7 +41,7 @@ exit code: 0 recorded, 2 usage
 _ESTIMATE = """\
 examples:
   tidemark estimate train.py:make_step
-  tidemark estimate train.py:make_step --device cuda --fits 80GiB && sbatch job.sh
+  tidemark estimate train.py:make_step --fits 80GiB && sbatch job.sh
 
 exit code: 0 it fits (or nothing was asked), 1 it does not, 2 usage
 """
@@ -126,7 +126,7 @@ def _add_record(words: _Words[argparse.ArgumentParser]) -> None:
     parser.add_argument("target", metavar="TARGET", help=_TARGET_HELP)
     parser.add_argument("-o", "--output", metavar="STEP", required=True, help="file to write")
     parser.add_argument(
-        "--fake", metavar="DEVICE", help="run once on fake tensors of this device instead"
+        "--fake", metavar="DEVICE", help="on fake tensors of this device: nothing is computed"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tidemark
+from tidemark import _runtime
 from tidemark.bytes import format_bytes, format_duration, parse_bytes
 from tidemark.errors import BudgetInfeasible
 from tidemark.graph import StepGraph
@@ -21,11 +22,10 @@ YES, NO = 0, 1
 
 
 def record(options: argparse.Namespace) -> int:
-    """Runs the step until a variant repeats, or once on fake tensors, and writes the graph."""
-    from tidemark.targets import load_target
-
+    """Runs the step until a variant repeats, or does so on fake tensors, and writes the graph."""
     with _working("recording the step"):
-        graph = tidemark.record(load_target(options.target), device=options.fake)
+        step = _load_step(options.target, options.fake)
+        graph = tidemark.record(step, device=options.fake)
         graph.save(options.output)
     if options.json:
         return _print_json(_graph_summary(graph) | {"output": options.output})
@@ -36,21 +36,32 @@ def record(options: argparse.Namespace) -> int:
 
 def estimate(options: argparse.Namespace) -> int:
     """Estimates the step on fake tensors and says whether it fits."""
-    from tidemark.targets import load_target
-
     limit = None if options.fits is None else parse_bytes(options.fits)
     with _working("estimating the step"):
-        found = tidemark.estimate(load_target(options.target), device=options.device)
+        step = _load_step(options.target, options.device)
+        found = tidemark.estimate(step, device=options.device)
     fits = limit is None or found.fits(limit)
     if options.json:
-        peak = {"peak_bytes": found.peak_bytes, "device": options.device}
+        at_peak = tidemark.make_report(found.graph).to_dict()["peak"]
+        peak = {"peak_bytes": found.peak_bytes, "device": options.device, "at_peak": at_peak}
         _print_json(peak | ({} if limit is None else {"limit_bytes": limit, "fits": fits}))
     else:
-        print(found)
+        print(found, end="")
         if limit is not None:
             verb = "fits" if fits else "does NOT fit"
             print(f"{verb} in {format_bytes(limit)} ({limit} bytes)")
     return YES if fits else NO
+
+
+def _load_step(target: str, fake_device: str | None) -> Callable[[], object]:
+    from tidemark.targets import load_target
+
+    if fake_device is None:
+        return load_target(target)
+    _runtime.require()  # says clearly what is missing
+    from tidemark.fakes import FakeDevice
+
+    return load_target(target, build=FakeDevice(fake_device).build)
 
 
 def plan(options: argparse.Namespace) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tidemark.bytes import format_bytes, parse_bytes
-from tidemark.errors import NotSupported
+from tidemark.bytes import parse_bytes
+from tidemark.fakes import FakeDevice
 from tidemark.graph import StepGraph
 from tidemark.memory_budget import MemoryBudget
 from tidemark.plan import Plan, plan
@@ -25,14 +25,25 @@ def record(
     The first step of a loop is not like the others (optimizer state appears), so `fn` runs up to
     five times, normally three; it really trains.
 
+    With `device` it does not: nothing is computed, tensors have sizes and no data, and the graph
+    is that of a step which this machine need not be able to hold. Parameters, buffers, gradients,
+    optimizer state and the generator are afterwards what they were; anything else that `fn` does
+    in Python (appending to a list, stepping a scheduler) is done. The model may be a real one, or
+    be built without memory under ``torch.device("meta")`` or PyTorch's ``FakeTensorMode``. Costs
+    are modelled, and so is workspace (of convolutions, norms and attention, from small batches);
+    `StepGraph.is_estimate` says so. A plan for such a graph is a prior to `MemoryBudget`.
+
     Args:
         fn: runs one whole step: forward, backward, optimizer.
         args: passed to `fn`.
-        device: estimate on fake tensors of that device instead of running.
+        device: estimate a step on that device instead of running it; "cpu" is there so far.
         memory: hold the recorded steps to a budget meanwhile, as `MemoryBudget` does.
 
     Raises:
-        NotSupported: `device` is given: fake tensors are not recorded yet.
+        NotSupported: estimating: another device, or an op whose result sizes depend on data.
+        RuntimeError: estimating: `fn` reads the data of a tensor that has none. Only `item` gives a
+            number: the true one where it is known, else 1.
+        ValueError: both `device` and `memory`.
 
     Example:
         >>> import tidemark, torch
@@ -43,12 +54,23 @@ def record(
         >>> tidemark.record(step).peak_bytes > 0
         True
     """
-    if device is not None:
-        raise NotSupported(
-            f"recording on fake tensors (device={device!r}) is not there yet; record the real step"
-        )
+    if device is None:
+        return _record(fn, args, memory, before_step=lambda: None)
+    if memory is not None:
+        raise ValueError(f"device={device!r} takes no memory; leave memory={memory!r} out")
+    with FakeDevice(device).entered() as fake:
+        return fake.as_estimate(_record(fn, args, None, before_step=fake.begin_step))
+
+
+def _record(
+    fn: Callable[..., object],
+    args: tuple[object, ...],
+    memory: int | str | None,
+    before_step: Callable[[], None],
+) -> StepGraph:
     with MemoryBudget(memory) as budget:
         for _ in range(_MAX_STEPS):
+            before_step()
             with budget.step():
                 fn(*args)
             if budget.last_step.kind == "planned":
@@ -77,10 +99,30 @@ class Estimate:
         return self.peak_bytes <= parse_bytes(memory)
 
     def __str__(self) -> str:
-        return f"the step needs {format_bytes(self.peak_bytes)} with everything kept"
+        return str(self.graph)
 
 
-def estimate(fn: Callable[..., object], *args: object, device: str | None = None) -> Estimate:
-    """Returns what one step `fn(*args)` needs. Arguments and errors are those of `record`."""
+def estimate(fn: Callable[..., object], *args: object, device: str = "cpu") -> Estimate:
+    """Returns what one step `fn(*args)` needs, without running it.
+
+    Args:
+        fn: runs one whole step: forward, backward, optimizer.
+        args: passed to `fn`.
+        device: the device meant.
+
+    Raises:
+        NotSupported, RuntimeError: as `record` with `device`.
+
+    Example:
+        >>> import tidemark, torch
+        >>> with torch.device("meta"):
+        ...     model = torch.nn.Linear(50_000, 50_000)
+        >>> def step():
+        ...     model(torch.ones(64, 50_000)).sum().backward()
+        ...     model.zero_grad()
+        >>> needed = tidemark.estimate(step)
+        >>> needed.fits("16 GiB"), needed.fits("24 GiB")
+        (False, True)
+    """
     graph = record(fn, *args, device=device)
     return Estimate(graph=graph, plan=plan(graph, graph.peak_bytes, policy="keep_all"))

@@ -9,14 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+Build = Callable[[Callable[[], object]], object]
 
-def load_target(target: str) -> Callable[[], object]:
+
+def load_target(target: str, build: Build | None = None) -> Callable[[], object]:
     """Calls the function that `target` names and returns the step it has built.
 
     Args:
         target: "path/train.py:make_step" or "package.module:make_step". The function takes no
             arguments, builds model, data and optimizer, and returns a callable that runs one
             training step.
+        build: calls it instead; for models without data.
 
     Returns:
         The callable.
@@ -36,7 +39,7 @@ def load_target(target: str) -> Callable[[], object]:
     make_step = getattr(_load_module(where), name, None)
     if not callable(make_step):
         raise ValueError(f"{where} has no function {name!r}")
-    step = make_step()
+    step = make_step() if build is None else build(make_step)
     if not callable(step):
         raise ValueError(
             f"{target} returned {type(step).__name__}; it must return a callable that runs one step"

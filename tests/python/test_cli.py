@@ -206,3 +206,46 @@ def test_a_recorded_step_can_be_planned(
     code, plan = run_json(capsys, "plan", step, "--budget", str(peak))
     assert code == 0
     assert plan["recompute_ns"] == 0  # type: ignore[index]
+
+
+BIG = """
+import torch
+
+def make_step():
+    model = torch.nn.Linear(200_000, 200_000)
+    x = torch.ones(64, 200_000)
+    return lambda: model(x).sum().backward()
+"""
+
+
+def test_a_step_can_be_recorded_on_fake_tensors(
+    train: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake, real = str(tmp_path / "fake.json"), str(tmp_path / "real.json")
+
+    code, graph = run_json(capsys, "record", train, "-o", fake, "--fake", "cpu")
+    assert code == 0
+    assert graph["is_estimate"]  # type: ignore[index]
+
+    _, recorded = run_json(capsys, "record", train, "-o", real)
+    for figure in ("peak_bytes", "num_ops", "num_values", "num_events"):
+        assert graph[figure] == recorded[figure]  # type: ignore[index]
+
+
+def test_whether_a_step_fits_is_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "big.py").write_text(BIG)
+    big = f"{tmp_path / 'big.py'}:make_step"
+
+    code, needed = run_json(capsys, "estimate", big, "--fits", "80GiB")
+    assert code == 1
+    assert needed["peak_bytes"] > 2 * 4 * 200_000**2  # type: ignore[index]
+    assert needed["at_peak"]["by_category"]["Parameter"] == 4 * (200_000**2 + 200_000)  # type: ignore[index]
+    assert needed["fits"] is False  # type: ignore[index]
+
+    assert main(["estimate", big, "--fits", "500GiB"]) == 0
+    assert "fits in 500.00 GiB" in capsys.readouterr().out
+    assert main(["estimate", big]) == 0
+    assert main(["estimate", big, "--device", "cuda"]) == 2
+    assert "'cuda'" in capsys.readouterr().err
