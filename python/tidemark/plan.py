@@ -293,12 +293,8 @@ def policies() -> list[str]:
 
 
 def _infeasible(graph: StepGraph, failure: _core.PlanFailure) -> BudgetInfeasible:
-    fixed = [f"{name} {format_bytes(size)}" for name, size in failure.fixed_bytes.items() if size]
-    text = f"{failure.sentence}\n  fixed there, whatever a plan does: {' + '.join(fixed)}"
-    if failure.timed_out:
-        text += "\n  the time limit came first; a longer one may find a plan"
     return BudgetInfeasible(
-        text,
+        failure.sentence,
         budget_bytes=failure.budget_bytes,
         floor_bytes=failure.floor_bytes,
         least_feasible_bytes=failure.least_feasible_bytes,

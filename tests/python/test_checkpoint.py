@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +20,7 @@ from training_loops import LOOPS, Block, Residual
 Tensors = list[torch.Tensor]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def counter() -> Iterator[None]:
-    counting_allocator.install()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("counter")
 
 
 def plainly(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -122,6 +122,16 @@ std::vector<Bytes> Planner::fixed_by_category() const {
   return bytes;
 }
 
+std::string by_category_text(const std::vector<Bytes>& bytes) {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (bytes[i] == 0) continue;
+    parts.push_back(
+        fmt::format("{} {}", to_string(static_cast<Category>(i)), format_bytes(bytes[i])));
+  }
+  return fmt::format("{}", fmt::join(parts, " + "));
+}
+
 PlanFailure Planner::fail(Bytes budget) {
   PlanFailure failure{.budget_bytes = budget,
                       .floor_bytes = floor_.bytes,
@@ -136,12 +146,12 @@ PlanFailure Planner::fail(Bytes budget) {
   failure.sentence = fmt::format(
       "budget {} ({} bytes) is below the least this step can run in with policy {}, {} ({} bytes); "
       "no plan of any kind goes below {} ({} bytes), set by event {} ({}); unplanned the step "
-      "takes "
-      "{}{}",
+      "takes {}{}\n  fixed there, whatever a plan does: {}",
       format_bytes(budget), budget, options_.policy, format_bytes(failure.least_feasible_bytes),
       failure.least_feasible_bytes, format_bytes(floor_.bytes), floor_.bytes, floor_.event, place,
       format_bytes(failure.unplanned_peak_bytes),
-      is_late_ ? "; the time limit ended the search" : "");
+      is_late_ ? "; the time limit ended the search, a longer one may find a plan" : "",
+      by_category_text(failure.fixed_by_category));
   return failure;
 }
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "../plan_failure.h"
 #include "bound_graph.h"
 #include "module.h"
 
@@ -38,15 +39,6 @@ const Event& floor_op(const PlanFailure& failure, const BoundGraph& bound) {
   return bound.graph.events.at(static_cast<std::size_t>(failure.floor_event));
 }
 
-py::dict fixed_bytes(const PlanFailure& failure) {
-  py::dict result;
-  for (std::size_t i = 0; i < failure.fixed_by_category.size(); ++i) {
-    result[py::str(std::string(to_string(static_cast<Category>(i))))] =
-        failure.fixed_by_category[i];
-  }
-  return result;
-}
-
 }  // namespace
 
 void bind_planner(py::module_& m) {
@@ -56,9 +48,7 @@ void bind_planner(py::module_& m) {
       .def_readonly("floor_bytes", &PlanFailure::floor_bytes)
       .def_readonly("unplanned_peak_bytes", &PlanFailure::unplanned_peak_bytes)
       .def_readonly("sentence", &PlanFailure::sentence)
-      .def_property_readonly(
-          "timed_out",
-          [](const PlanFailure& f) { return f.reason == PlanFailure::Reason::kTimeOut; })
+      .def_property_readonly("timed_out", &timed_out)
       .def_property_readonly("fixed_bytes", &fixed_bytes)
       .def("op", [](const PlanFailure& f, const BoundGraph& g) { return floor_op(f, g).name; })
       .def("scope", [](const PlanFailure& f, const BoundGraph& g) { return floor_op(f, g).scope; })

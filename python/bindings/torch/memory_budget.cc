@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 #include <torch/csrc/utils/pybind.h>
 
+#include "../plan_failure.h"
 #include "tidemark/graph/graph_json.h"
 #include "tidemark/plan/plan_json.h"
 #include "tidemark/trace/tap.h"
@@ -81,7 +82,9 @@ void raise_infeasible(const BudgetInfeasible& error) {
       type(error.what(), py::arg("budget_bytes") = why.budget_bytes,
            py::arg("floor_bytes") = why.floor_bytes,
            py::arg("least_feasible_bytes") = why.least_feasible_bytes, py::arg("op") = error.op(),
-           py::arg("scope") = error.scope(), py::arg("source") = error.source());
+           py::arg("scope") = error.scope(), py::arg("source") = error.source(),
+           py::arg("fixed_bytes") = bindings::fixed_bytes(why),
+           py::arg("timed_out") = bindings::timed_out(why));
   PyErr_SetObject(type.ptr(), instance.ptr());
 }
 

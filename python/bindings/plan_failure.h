@@ -1,0 +1,26 @@
+// What both modules say of a PlanFailure in Python.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "tidemark/plan/planner.h"
+
+namespace tidemark::bindings {
+
+// Bytes by category name.
+inline pybind11::dict fixed_bytes(const PlanFailure& failure) {
+  pybind11::dict result;
+  for (std::size_t i = 0; i < failure.fixed_by_category.size(); ++i) {
+    const std::string name(to_string(static_cast<Category>(i)));
+    result[pybind11::str(name)] = failure.fixed_by_category[i];
+  }
+  return result;
+}
+
+inline bool timed_out(const PlanFailure& failure) {
+  return failure.reason == PlanFailure::Reason::kTimeOut;
+}
+
+}  // namespace tidemark::bindings
