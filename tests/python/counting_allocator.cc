@@ -2,11 +2,14 @@
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
+#include <pybind11/stl.h>
 #include <torch/csrc/utils/pybind.h>
 
 #include <algorithm>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -30,6 +33,7 @@ class CountingAllocator final : public c10::Allocator {
       sizes_[data] = bytes;
       live_ += static_cast<std::int64_t>(bytes);
       peak_ = std::max(peak_, live_);
+      note();
     }
     return {data, data, &free_block, c10::Device(c10::kCPU)};
   }
@@ -44,8 +48,18 @@ class CountingAllocator final : public c10::Allocator {
   void reset_peak() { peak_ = live_; }
   // The allocation after `count` further ones throws; negative: never.
   void fail_after(std::int64_t count) { fail_at_ = count < 0 ? -1 : num_allocations_ + count; }
+  // From now on the live bytes after every allocation and free are logged, after what is live now.
+  void start_log() {
+    std::lock_guard lock(mutex_);
+    log_.assign(1, live_);
+  }
+  std::size_t log_size() const { return log_.size(); }
+  std::vector<std::int64_t> stop_log() { return std::exchange(log_, {}); }
 
  private:
+  void note() {
+    if (!log_.empty()) log_.push_back(live_);
+  }
   static void free_block(void* data) {
     if (data == nullptr) return;
     auto& self = instance();
@@ -55,6 +69,7 @@ class CountingAllocator final : public c10::Allocator {
       if (it != self.sizes_.end()) {
         self.live_ -= static_cast<std::int64_t>(it->second);
         self.sizes_.erase(it);
+        self.note();
       }
     }
     c10::free_cpu(data);
@@ -65,6 +80,7 @@ class CountingAllocator final : public c10::Allocator {
   std::int64_t peak_ = 0;
   std::int64_t num_allocations_ = 0;
   std::int64_t fail_at_ = -1;
+  std::vector<std::int64_t> log_;  // empty: not logging
 };
 
 }  // namespace
@@ -76,6 +92,9 @@ PYBIND11_MODULE(counting_allocator, module) {
   module.def("num_allocations", [] { return CountingAllocator::instance().num_allocations(); });
   module.def("reset_peak", [] { CountingAllocator::instance().reset_peak(); });
   module.def("fail_after", [](std::int64_t n) { CountingAllocator::instance().fail_after(n); });
+  module.def("start_log", [] { CountingAllocator::instance().start_log(); });
+  module.def("log_size", [] { return CountingAllocator::instance().log_size(); });
+  module.def("stop_log", [] { return CountingAllocator::instance().stop_log(); });
   module.def("is_current",
              [] { return c10::GetAllocator(c10::kCPU) == &CountingAllocator::instance(); });
 }
