@@ -87,6 +87,7 @@ class CountingAllocator final : public c10::Allocator {
 
 PYBIND11_MODULE(counting_allocator, module) {
   module.def("install", [] { c10::SetAllocator(c10::kCPU, &CountingAllocator::instance(), 1); });
+  module.def("uninstall", [] { c10::SetAllocator(c10::kCPU, c10::GetDefaultCPUAllocator(), 1); });
   module.def("live", [] { return CountingAllocator::instance().live(); });
   module.def("peak", [] { return CountingAllocator::instance().peak(); });
   module.def("num_allocations", [] { return CountingAllocator::instance().num_allocations(); });
