@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import tidemark
 import torch
+from by_hand import compare
+from recording import learn
 from rich.console import Console
 from rich.table import Table
 from training import StockTraining, Training
@@ -26,16 +28,6 @@ from training import StockTraining, Training
 MODELS = ("gpt", "resnet", "unet", "lstm")
 _WARM_UP_STEPS = 3  # two watched steps and the first planned one
 _Point = dict[str, Any]
-
-
-def learn(name: str) -> tidemark.StepGraph:
-    """Returns the step as recorded without a limit."""
-    with tidemark.MemoryBudget(None) as budget:
-        run = Training(name, budget)
-        for _ in range(_WARM_UP_STEPS):
-            run.advance()
-        run.close()
-        return budget.graph
 
 
 def interleave(ours: Any, theirs: Any, steps: int) -> tuple[list[float], list[float]]:
@@ -58,10 +50,10 @@ def compare_states(ours: dict[str, Any], theirs: dict[str, Any]) -> _Point:
     }
 
 
-def measure(name: str, budget_bytes: int, stock: StockTraining, steps: int) -> _Point:
-    """Trains under a budget and beside it in stock torch."""
+def measure(name: str, plan: tidemark.Plan, stock: StockTraining, steps: int) -> _Point:
+    """Trains under the budget of `plan`, by that plan, and beside it in stock torch."""
     stock.restart()
-    with tidemark.MemoryBudget(budget_bytes) as budget:
+    with tidemark.MemoryBudget(plan.budget_bytes, plan=plan) as budget:
         run = Training(name, budget)
         try:
             planned_seconds, stock_seconds = interleave(run, stock, steps)
@@ -74,9 +66,14 @@ def measure(name: str, budget_bytes: int, stock: StockTraining, steps: int) -> _
             "planned_steps": budget.steps.planned,
             "stock_seconds": statistics.median(stock_seconds),
             "planned_seconds": statistics.median(planned_seconds),
-            "plan_seconds": budget.plan_seconds,
             **compare_states(run.state(), stock.state()),
         }
+
+
+def time_of_planning(graph: tidemark.StepGraph, budget_bytes: int) -> float:
+    started = time.perf_counter()
+    tidemark.plan(graph, budget_bytes)
+    return time.perf_counter() - started
 
 
 def measure_model(name: str, num_budgets: int, steps: int, console: Console) -> _Point:
@@ -90,8 +87,9 @@ def measure_model(name: str, num_budgets: int, steps: int, console: Console) -> 
             "planned_peak_bytes": plan.peak_bytes,
             "predicted_overhead": plan.overhead,
             "overhead_lower_bound": plan.lower_bound_ns / plan.step_ns,
+            "plan_seconds": time_of_planning(graph, plan.budget_bytes),
         }
-        points.append(promised | measure(name, plan.budget_bytes, stock, steps))
+        points.append(promised | measure(name, plan, stock, steps))
         console.print(f"{name}: {len(points)} of {len(frontier)} budgets", highlight=False)
     stock.close()
     return {
@@ -168,7 +166,7 @@ def draw(results: list[_Point], path: Path) -> None:
         if "checkpointing" in result:
             reference = result["checkpointing"]
             at = reference["measured_peak_bytes"] / 2**20
-            axis.plot(at, 100 * reference["overhead"], "x", label="checkpoint per block")
+            axis.plot(at, 100 * reference["measured_overhead"], "x", label="checkpoint per block")
         axis.set(title=result["model"], xlabel="budget, MiB", ylabel="slower, %")
         axis.legend(frameon=False)
     figure.tight_layout()
@@ -201,18 +199,20 @@ def read_arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    arguments, console = read_arguments(), Console()
+    arguments, console = read_arguments(), Console(width=120)
     about, results = machine(), []
     for name in arguments.models:
         result = measure_model(name, arguments.budgets, arguments.steps, console)
         if name == "gpt":
             reference = measure_checkpointing("gpt", "gpt_checkpointed", arguments.steps)
-            result["checkpointing"] = reference
+            by_hand = compare("gpt", "gpt_checkpointed")
+            result["checkpointing"] = reference | by_hand.to_dict()
         console.print(table_of(result))
         if "checkpointing" in result:
             peak = tidemark.format_bytes(reference["measured_peak_bytes"])
-            slower = f"{100 * reference['overhead']:+.1f} %"
+            slower = f"{100 * reference['measured_overhead']:+.1f} %"
             console.print(f"torch.utils.checkpoint per block: {peak}, {slower}", highlight=False)
+            console.print(f"Better than by hand\n{by_hand}", highlight=False)
         results.append(result)
     arguments.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"about": about, "results": results}, indent=2)

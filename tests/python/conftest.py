@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -9,6 +10,14 @@ import pytest
 
 Figures = defaultdict[float, list[bool]]
 _FIGURES = pytest.StashKey[Figures]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("TIDEMARK_TEST_ALL"):
+        return
+    full = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=full)
+    items[:] = [item for item in items if item not in full]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,0 +1,41 @@
+"""What the benchmarks claim, and that they run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "python"
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """A quick run over the models, by name."""
+    out = tmp_path_factory.mktemp("out")
+    command = [sys.executable, BENCHMARKS / "budget_vs_throughput.py", "--quick", "--out", out]
+    subprocess.run(command, check=True)
+    assert (out / "budget_vs_throughput.png").stat().st_size > 0
+    found = json.loads((out / "budget_vs_throughput.json").read_text())
+    return {each["model"]: each for each in found["results"]}
+
+
+@pytest.mark.parametrize("model", ["gpt", "resnet", "unet", "lstm"])
+def test_planned_and_measured_peaks_agree(result: dict[str, dict], model: str) -> None:
+    for point in result[model]["points"]:
+        assert "refused" not in point, point
+        assert point["measured_peak_bytes"] == point["planned_peak_bytes"]
+        assert point["largest_gradient_difference"] == 0
+        assert point["parameters_equal"]
+        assert point["buffers_equal"]
+        assert point["generator_equal"]
+
+
+def test_auto_is_better_than_checkpointing_by_hand(result: dict[str, dict]) -> None:
+    by_hand = result["gpt"]["checkpointing"]
+
+    assert by_hand["time_saved"] >= 0.1
+    assert by_hand["activation_bytes_saved"] >= 0.1
