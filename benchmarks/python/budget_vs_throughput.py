@@ -76,8 +76,9 @@ def time_of_planning(graph: tidemark.StepGraph, budget_bytes: int) -> float:
     return time.perf_counter() - started
 
 
-def measure_model(name: str, num_budgets: int, steps: int, console: Console) -> _Point:
-    graph = learn(name)
+def measure_model(
+    name: str, graph: tidemark.StepGraph, num_budgets: int, steps: int, console: Console
+) -> _Point:
     frontier = tidemark.frontier(graph, points=num_budgets)
     stock, points = StockTraining(name), []
     for plan in frontier:
@@ -202,10 +203,11 @@ def main() -> int:
     arguments, console = read_arguments(), Console(width=120)
     about, results = machine(), []
     for name in arguments.models:
-        result = measure_model(name, arguments.budgets, arguments.steps, console)
+        graph = learn(name)
+        result = measure_model(name, graph, arguments.budgets, arguments.steps, console)
         if name == "gpt":
             reference = measure_checkpointing("gpt", "gpt_checkpointed", arguments.steps)
-            by_hand = compare("gpt", "gpt_checkpointed")
+            by_hand = compare(graph, "gpt_checkpointed")
             result["checkpointing"] = reference | by_hand.to_dict()
         console.print(table_of(result))
         if "checkpointing" in result:

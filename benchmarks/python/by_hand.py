@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 
 import tidemark
-from recording import learn, record_once
+from recording import record_once
 
 _FIXED = ("Parameter", "Buffer", "Optstate")
 _NUM_BUDGETS = 41  # of the search for the budget at which `auto` is as fast
@@ -78,9 +78,9 @@ class ByHand:
         )
 
 
-def compare(name: str, checkpointed_name: str) -> ByHand:
-    """Records both tasks and plans the first at what the second reaches."""
-    graph, by_hand = learn(name), record_once(checkpointed_name)
+def compare(graph: tidemark.StepGraph, checkpointed_name: str) -> ByHand:
+    """Records the task with checkpointing and plans `graph` at what that reaches."""
+    by_hand = record_once(checkpointed_name)
     recompute_ns, num_replays = price(graph, by_hand)
     at_peak = tidemark.plan(graph, by_hand.peak_bytes)
     frontier = tidemark.frontier(graph, points=_NUM_BUDGETS)

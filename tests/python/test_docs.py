@@ -2,12 +2,16 @@
 
 import doctest
 import importlib
+import re
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
 
-STEP = Path(__file__).parent.parent / "data" / "mlp3.json"
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+STEP = ROOT / "tests" / "data" / "mlp3.json"
 MODULES = (
     *("tidemark", "tidemark.bytes", "tidemark.cli", "tidemark.doctor", "tidemark.errors"),
     *("tidemark.frontier", "tidemark.graph", "tidemark.plan", "tidemark.report"),
@@ -39,3 +43,34 @@ def test_every_public_function_has_an_example() -> None:
         thing = getattr(tidemark, name)
         if callable(thing) and not isinstance(thing, type):
             assert ">>>" in (thing.__doc__ or ""), name
+
+
+def test_the_readme_s_python_runs_as_written(capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    found = re.search(r"^## In Python\n((?:\n|    .*\n)+)", README, re.MULTILINE)
+    assert found is not None
+    model = torch.nn.Linear(8, 4)
+    names = {
+        "loader": [(torch.randn(16, 8), torch.randint(0, 4, (16,)))] * 5,
+        "loss_fn": torch.nn.CrossEntropyLoss(),
+        "model": model,
+        "optimizer": torch.optim.SGD(model.parameters(), 0.1),
+    }
+
+    exec(textwrap.dedent(found[1]), names)
+    names["budget"].close()
+
+    assert names["budget"].steps.planned == 3
+    assert "steps     2 watched, 3 planned" in capsys.readouterr().out
+
+
+def test_the_readme_names_what_there_is() -> None:
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    commands = re.findall(r"^    make ([a-z-]+)", README, re.MULTILINE)
+    files = re.findall(r"\]\(([^)]+)\)", README)
+    scripts = re.findall(r"python ((?:examples|benchmarks)/\S+\.py)", README)
+
+    assert commands
+    assert set(commands) <= set(targets)
+    assert [name for name in files + scripts if not (ROOT / name).exists()] == []
