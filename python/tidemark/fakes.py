@@ -63,12 +63,16 @@ class FakeDevice:
             self._device.close()
 
     def begin_step(self) -> None:
-        """Costs are those of the ops from here on."""
+        """A step begins."""
         self._device.begin_step()
 
-    def as_estimate(self, graph: StepGraph) -> StepGraph:
-        """Returns the graph of the last step with modelled costs instead of measured ones."""
-        return StepGraph.from_json(self._device.as_estimate(graph.to_json()))
+    def end_step(self, graph: StepGraph) -> None:
+        """The step that began last was recorded as `graph`."""
+        self._device.end_step(graph.to_json())
+
+    def estimated(self, graph: StepGraph) -> StepGraph:
+        """Returns `graph` with modelled costs instead of measured ones."""
+        return StepGraph.from_json(self._device.estimated(graph.to_json()))
 
     def _describe(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The results of `op` as fake tensors; a result that is an argument is the argument."""
@@ -123,6 +127,10 @@ class _ProgramState:
     def kept(self) -> Iterator[None]:
         tensors = [found for found in _objects(torch.Tensor) if found.is_leaf]
         gradients = [(t, t.grad) for t in tensors if t.requires_grad]
+        # The step lets gradients die, and these live on here: stand-ins die in their place.
+        for tensor, gradient in gradients:
+            if gradient is not None and gradient.layout is torch.strided:
+                (tensor.grad,) = _torch.make_dataless([gradient])
         dicts = [(d, dict(d)) for d in self._dicts()]
         generator = torch.get_rng_state()
         try:

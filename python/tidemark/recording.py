@@ -55,26 +55,29 @@ def record(
         True
     """
     if device is None:
-        return _record(fn, args, memory, before_step=lambda: None)
+        return _record(fn, args, memory, None)
     if memory is not None:
         raise ValueError(f"device={device!r} takes no memory; leave memory={memory!r} out")
     with FakeDevice(device).entered() as fake:
-        return fake.as_estimate(_record(fn, args, None, before_step=fake.begin_step))
+        return fake.estimated(_record(fn, args, None, fake))
 
 
 def _record(
     fn: Callable[..., object],
     args: tuple[object, ...],
     memory: int | str | None,
-    before_step: Callable[[], None],
+    fake: FakeDevice | None,
 ) -> StepGraph:
     with MemoryBudget(memory) as budget:
         for _ in range(_MAX_STEPS):
-            before_step()
+            if fake is not None:
+                fake.begin_step()
             with budget.step():
                 fn(*args)
             if budget.last_step.kind == "planned":
                 break
+            if fake is not None and budget.graph is not None:
+                fake.end_step(budget.graph)
         graph = budget.graph
     assert graph is not None, "a step that ended was recorded"
     return graph

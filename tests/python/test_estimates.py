@@ -226,6 +226,95 @@ def test_a_plan_from_an_estimate_holds_the_budget_from_the_first_step(
     assert kinds[2:] == ["planned"] * 3
 
 
+def layers() -> torch.nn.Sequential:
+    torch.manual_seed(0)
+    block = (torch.nn.Linear(48, 48), torch.nn.GELU(), torch.nn.Dropout(0.1))
+    return torch.nn.Sequential(*block, torch.nn.Linear(48, 48), torch.nn.ReLU(inplace=True))
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        return 2 * x * gradient
+
+
+def accumulate(model: torch.nn.Module, x: torch.Tensor) -> None:
+    for part in x.chunk(4):
+        model(part).square().mean().backward()
+
+
+def autocast(model: torch.nn.Module, x: torch.Tensor) -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model(x).float().square().mean()
+    loss.backward()
+
+
+def recompute_by_hand(model: torch.nn.Module, x: torch.Tensor) -> None:
+    torch.utils.checkpoint.checkpoint(model, x, use_reentrant=False).sum().backward()
+
+
+def run_backward_twice(model: torch.nn.Module, x: torch.Tensor) -> None:
+    loss = model(x).square().mean()
+    loss.backward(retain_graph=True)
+    loss.backward()
+
+
+def differentiate_twice(model: torch.nn.Module, x: torch.Tensor) -> None:
+    loss = model(x).square().mean()
+    gradients = torch.autograd.grad(loss, list(model.parameters()), create_graph=True)
+    torch.stack([g.square().sum() for g in gradients]).sum().backward()
+
+
+def use_a_function_in_python(model: torch.nn.Module, x: torch.Tensor) -> None:
+    Square.apply(model(x)).sum().backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        *(accumulate, autocast, recompute_by_hand, run_backward_twice, differentiate_twice),
+        use_a_function_in_python,
+    ],
+)
+@pytest.mark.parametrize("options", [{"foreach": True}, {"fused": True}, {}])
+def test_unusual_steps_agree_too(
+    work: Callable[[torch.nn.Module, torch.Tensor], None], options: dict[str, bool]
+) -> None:
+    model = layers()
+    optimizer = torch.optim.AdamW(model.parameters(), **options)
+    x = torch.randn(32, 48)
+
+    def step() -> None:
+        work(model, x)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    assert structure(tidemark.record(step, device="cpu")) == structure(tidemark.record(step))
+
+
+def test_gradients_from_before_die_in_the_estimate_as_in_the_step() -> None:
+    model = layers()
+    x = torch.randn(32, 48)
+    model(x).sum().backward()
+    gradients = [p.grad for p in model.parameters()]
+
+    def step() -> None:
+        model(x).sum().backward()
+        model.zero_grad()
+
+    estimated = tidemark.record(step, device="cpu").peak_bytes
+
+    assert [p.grad for p in model.parameters()] == gradients
+    assert estimated == tidemark.record(step).peak_bytes
+
+
 def test_numbers_are_read_where_they_are_known() -> None:
     model = torch.nn.Linear(4, 4)
     seen: list[float] = []

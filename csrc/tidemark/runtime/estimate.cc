@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "tidemark/plan/signature.h"
 #include "tidemark/runtime/memory_budget.h"
 
 namespace tidemark {
@@ -21,6 +22,7 @@ FakeDevice::FakeDevice(FakeOracle oracle) : runner_(std::move(oracle)) {
   if (is_tap_on()) throw std::logic_error("tidemark: an estimate inside a step; leave it before");
   open_device = this;
   StepAllocator::instance().acquire();
+  StepAllocator::instance().begin_dataless();
   set_op_runner(&runner_);
 }
 
@@ -31,7 +33,7 @@ void FakeDevice::close() {
   is_open_ = false;
   open_device = nullptr;
   set_op_runner(nullptr);
-  StepAllocator::instance().stop_counting_dataless();
+  StepAllocator::instance().end_dataless();
   StepAllocator::instance().release();
 }
 
@@ -42,16 +44,17 @@ StepGraph FakeDevice::record(const std::function<void()>& step) {
   MemoryBudget budget(kUnlimited);
   for (int i = 0; i < kMaxSteps && budget.counts().planned == 0; ++i) {
     begin_step();
-    auto scope = budget.step();
-    step();
+    {
+      auto scope = budget.step();
+      step();
+    }
+    if (budget.last_step().kind != StepKind::kPlanned) end_step(*budget.graph());
   }
-  StepGraph graph = *budget.graph();
-  mark(graph);
-  return graph;
+  return estimated(*budget.graph());
 }
 
 // Every op of the graph was answered once, in this order.
-void FakeDevice::mark(StepGraph& graph) const {
+void FakeDevice::end_step(StepGraph graph) {
   graph.is_estimate = true;
   auto estimate = runner_.estimates().begin();
   for (Event& event : graph.events) {
@@ -62,6 +65,11 @@ void FakeDevice::mark(StepGraph& graph) const {
     event.workspace_bytes = estimate->workspace_bytes;
     ++estimate;
   }
+  estimated_.insert_or_assign(graph_hash(graph), std::move(graph));
+}
+
+const StepGraph& FakeDevice::estimated(const StepGraph& graph) const {
+  return estimated_.at(graph_hash(graph));
 }
 
 }  // namespace tidemark

@@ -14,7 +14,9 @@
 // One at a time in the process; not while a MemoryBudget is in a step. Not thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <unordered_map>
 #include <utility>
 
 #include "tidemark/graph/graph.h"
@@ -44,10 +46,12 @@ class TIDEMARK_API FakeDevice {
   void enter_tap();
   void leave_tap();
   void begin_step() { runner_.begin_estimates(); }
-  void mark(
-      StepGraph& graph) const;  // sets is_estimate; costs and workspace are those since begin_step
+  // The step that began last has ended and was recorded as `graph`.
+  void end_step(StepGraph graph);
+  // The graph given to end_step that has the form of `graph`, with modelled costs and workspace.
+  const StepGraph& estimated(const StepGraph& graph) const;
 
-  // Ops are torch's again; what is left of the dataless tensors counts no longer.
+  // Ops are torch's again; what is left of the dataless tensors counts for no budget.
   void close();
 
  private:
@@ -64,6 +68,7 @@ class TIDEMARK_API FakeDevice {
   };
 
   FakeRunner runner_;
+  std::unordered_map<std::uint64_t, StepGraph> estimated_;  // by graph_hash
   bool is_open_ = true;
 };
 

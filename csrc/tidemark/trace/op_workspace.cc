@@ -14,9 +14,9 @@
 namespace tidemark {
 namespace {
 
-// Batches below 2 select other kernels.
-constexpr std::int64_t kSmall = 2;
-constexpr std::int64_t kLarge = 4;
+// Single items, and inputs below 20480 numbers, select other kernels of torch.
+constexpr std::int64_t kLeastItems = 2;
+constexpr std::int64_t kLeastNumel = 32768;
 
 // How many leading tensor arguments of the op have the batch as their first dimension; 0: not here.
 std::size_t num_batched(const std::string& name) {
@@ -53,6 +53,18 @@ std::vector<c10::IValue> zeros_like(at::ArrayRef<c10::IValue> args, std::size_t 
     result.emplace_back(
         at::empty_strided(with_batch(tensor.sizes(), i, batched, batch), tensor.strides(), options)
             .zero_());
+  }
+  return result;
+}
+
+// The least batch whose kernels are those of larger ones.
+std::int64_t small_batch(at::ArrayRef<c10::IValue> args, std::size_t batched) {
+  std::int64_t result = kLeastItems;
+  for (std::size_t i = 0; i < batched; ++i) {
+    const at::Tensor& tensor = args[i].toTensor();
+    const std::int64_t per_item =
+        std::max<std::int64_t>(1, tensor.numel() / std::max<std::int64_t>(1, tensor.size(0)));
+    result = std::max(result, (kLeastNumel + per_item - 1) / per_item);
   }
   return result;
 }
@@ -100,17 +112,16 @@ Bytes WorkspaceTable::find(const c10::OperatorHandle& op, at::ArrayRef<c10::IVal
   const std::size_t batched = num_batched(name);
   if (batched == 0 || args[0].toTensor().dim() == 0) return 0;
   const std::int64_t batch = args[0].toTensor().size(0);
-  if (batch <= kLarge) {
-    const auto [it, is_new] = lines_.try_emplace(form_of(name, args, 0));
-    if (is_new) it->second.fixed = measure(op, args, batched, batch);
-    return static_cast<Bytes>(it->second.fixed);
-  }
-  const auto [it, is_new] = lines_.try_emplace(form_of(name, args, batched));
+  const std::int64_t small = small_batch(args, batched);
+  const bool is_small = batch <= 2 * small;
+  const auto [it, is_new] = lines_.try_emplace(form_of(name, args, is_small ? 0 : batched));
   Line& line = it->second;
-  if (is_new) {
-    const double small = measure(op, args, batched, kSmall);
-    line.per_item = (measure(op, args, batched, kLarge) - small) / (kLarge - kSmall);
-    line.fixed = small - line.per_item * kSmall;
+  if (is_new && is_small) {
+    line.fixed = measure(op, args, batched, batch);
+  } else if (is_new) {
+    const double at_small = measure(op, args, batched, small);
+    line.per_item = (measure(op, args, batched, 2 * small) - at_small) / static_cast<double>(small);
+    line.fixed = at_small - line.per_item * static_cast<double>(small);
   }
   return std::llround(std::max(0.0, line.fixed + line.per_item * static_cast<double>(batch)));
 }

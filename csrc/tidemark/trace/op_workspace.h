@@ -2,8 +2,9 @@
 //
 // The workspace of convolutions, batch norms and fused attention depends on kernels, instruction
 // set and number of threads, and no formula covers it; but it grows linearly with the batch. So
-// such an op is run on zeros with batches of 2 and 4, once per form of its arguments, and the line
-// through both is followed to the batch of the step. Ops that are not in the table count as 0.
+// such an op is run on zeros, once per form of its arguments, with the batch of the step if that is
+// small, else with two small ones, and the line through both is followed to the step's. Ops that
+// are not in the table count as 0.
 #pragma once
 
 #include <ATen/core/dispatch/Dispatcher.h>

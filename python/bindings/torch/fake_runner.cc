@@ -94,10 +94,12 @@ void bind_fake_runner(py::module_& module) {
       .def("leave_tap", &FakeDevice::leave_tap)
       .def("begin_step", &FakeDevice::begin_step)
       .def("close", &FakeDevice::close)
-      .def("as_estimate", [](const FakeDevice& device, const std::string& graph_json) {
-        StepGraph graph = graph_from_json(graph_json);
-        device.mark(graph);
-        return to_json(graph);
+      .def("end_step",
+           [](FakeDevice& device, const std::string& graph_json) {
+             device.end_step(graph_from_json(graph_json));
+           })
+      .def("estimated", [](const FakeDevice& device, const std::string& graph_json) {
+        return to_json(device.estimated(graph_from_json(graph_json)));
       });
 }
 
