@@ -446,6 +446,61 @@ def test_disabled_hooks_are_said_at_the_call() -> None:
         torch.func.grad(lambda t: tidemark.checkpoint(torch.exp, t).sum())(torch.ones(2))
 
 
+class Exp(torch.autograd.Function):
+    """Asks for what it saved twice, as a custom function may."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        y = x.exp()
+        ctx.save_for_backward(x, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        x, _ = ctx.saved_tensors
+        _, y = ctx.saved_tensors
+        assert torch.equal(x.exp(), y)
+        return gradient * y
+
+
+def test_what_was_saved_may_be_looked_at_any_number_of_times() -> None:
+    x = torch.randn(8, requires_grad=True)
+
+    def fn(t: torch.Tensor) -> torch.Tensor:
+        return Exp.apply(t.sin()).cos()
+
+    found = torch.autograd.grad(tidemark.checkpoint(fn, x).sum(), x)
+    assert same(list(found), list(torch.autograd.grad(fn(x).sum(), x)))
+
+    y = tidemark.checkpoint(lambda t: t.sin().exp(), x)
+    for _ in range(2):
+        assert torch.equal(y.grad_fn._saved_result, y)
+    y.sum().backward()
+
+
+def test_threads_may_go_backward_through_one_graph() -> None:
+    x = torch.randn(64, requires_grad=True)
+
+    def fn(t: torch.Tensor) -> torch.Tensor:
+        return t.sin().exp().tanh()
+
+    loss = tidemark.checkpoint(lambda t: tidemark.checkpoint(fn, t).cos(), x).sum()
+    expected = torch.autograd.grad(fn(x).cos().sum(), x)
+    found: list[bool] = []
+
+    def work() -> None:
+        for _ in range(25):
+            found.append(same(list(torch.autograd.grad(loss, x, retain_graph=True)), expected))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == [True] * 100
+
+
 def test_backward_may_run_on_another_thread() -> None:
     x = torch.randn(8, requires_grad=True)
     loss = tidemark.checkpoint(lambda t: t.sin().exp(), x).sum()
