@@ -30,8 +30,8 @@ def record(
     optimizer state and the generator are afterwards what they were; anything else that `fn` does
     in Python (appending to a list, stepping a scheduler) is done. The model may be a real one, or
     be built without memory under ``torch.device("meta")`` or PyTorch's ``FakeTensorMode``. Costs
-    are modelled, and so is workspace (of convolutions, norms and attention, from small batches);
-    `StepGraph.is_estimate` says so. A plan for such a graph is a prior to `MemoryBudget`.
+    are modelled, and so is workspace (of convolutions, norms, attention and LSTMs, from small
+    batches); `StepGraph.is_estimate` says so. A plan for such a graph is a prior to `MemoryBudget`.
 
     Args:
         fn: runs one whole step: forward, backward, optimizer.

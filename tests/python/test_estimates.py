@@ -13,7 +13,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from training_loops import LOOPS, Loop
 
-MODELS = ("gpt", "resnet", "unet", "cells", "mlp")
+MODELS = ("gpt", "resnet", "unet", "lstm", "cells", "mlp")
 Step = Callable[[], torch.Tensor]
 
 
@@ -99,7 +99,7 @@ def test_the_estimated_peak_is_within_two_percent_of_the_counted_one(name: str) 
     assert abs(estimated - counted) <= 0.02 * counted, (estimated, counted)
 
 
-@pytest.mark.parametrize("name", ["gpt", "resnet", "unet"])
+@pytest.mark.parametrize("name", ["gpt", "resnet", "unet", "lstm"])
 @pytest.mark.parametrize("empty", [FakeTensorMode, lambda: torch.device("meta")])
 def test_a_model_without_data_gives_the_graph_of_a_real_one(
     name: str, empty: Callable[[], Any]
@@ -337,6 +337,21 @@ def test_what_depends_on_data_is_refused_by_name() -> None:
 
     with pytest.raises(tidemark.NotSupported, match="nonzero"):
         tidemark.record(lambda: weight[weight > 0].sum().backward(), device="cpu")
+
+
+def test_a_number_is_not_known_once_the_step_has_written_it() -> None:
+    count = torch.tensor(7.0)
+    seen: list[float] = []
+
+    def step() -> None:
+        seen.append(count.item())
+        count.add_(1)
+        seen.append(count.item())
+
+    tidemark.record(step, device="cpu")
+
+    assert seen[:2] == [7.0, 1.0]
+    assert count.item() == 7.0
 
 
 def test_reading_what_has_no_data_raises() -> None:

@@ -185,7 +185,7 @@ void FakeRunner::answer(const c10::OperatorHandle& op, Stack* stack) {
                                         : with_tensors(described[i], materialise));
   }
   const auto results = torch::jit::last(*stack, schema.returns().size());
-  estimates_.push_back({op_cost(op, args, results, device_), workspaces_.find(op, args)});
+  estimates_.push_back({op_cost(op, args, results, device_), memory_.workspace(op, args)});
 }
 
 std::vector<c10::IValue> FakeRunner::describe(const c10::OperatorHandle& op,
@@ -193,6 +193,7 @@ std::vector<c10::IValue> FakeRunner::describe(const c10::OperatorHandle& op,
   StepAllocator::Unobserved oracle_is_not_the_program;
   Stack stack = args.vec();
   oracle_(op, &stack);
+  memory_.complete(op, args, stack);
   return stack;
 }
 
@@ -200,7 +201,8 @@ void FakeRunner::note_writes(const c10::OperatorHandle& op, at::ArrayRef<c10::IV
   for (std::size_t i = 0; i < args.size(); ++i) {
     if (!is_written(op.schema().arguments()[i])) continue;
     visit_tensors(args[i], [&](int, const at::Tensor& tensor) {
-      if (!is_dataless(tensor)) outdated_.insert(storage_of(tensor));
+      if (is_dataless(tensor) || !tensor.has_storage()) return;
+      outdated_.try_emplace(storage_of(tensor), tensor.storage().getWeakStorageImpl());
     });
   }
 }

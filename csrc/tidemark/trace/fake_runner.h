@@ -13,11 +13,11 @@
 #pragma once
 
 #include <functional>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "tidemark/trace/op_cost.h"
-#include "tidemark/trace/op_workspace.h"
+#include "tidemark/trace/op_memory.h"
 #include "tidemark/trace/tap.h"
 
 namespace tidemark {
@@ -60,10 +60,11 @@ class TIDEMARK_API FakeRunner final : public OpRunner {
 
   FakeOracle oracle_;
   DeviceProfile device_;
-  WorkspaceTable workspaces_;
+  OpMemoryTable memory_;
   std::vector<OpEstimate> estimates_;
-  // Real storages that the step has written: their data is not what the program would see.
-  std::unordered_set<const c10::StorageImpl*> outdated_;
+  // Real storages that the step has written: their data is not what the program would see. Weak
+  // references keep their addresses from being used again.
+  std::unordered_map<const c10::StorageImpl*, c10::weak_intrusive_ptr<c10::StorageImpl>> outdated_;
 };
 
 }  // namespace tidemark
