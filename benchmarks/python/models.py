@@ -111,15 +111,19 @@ def unet() -> Task:
 
 
 class Tagger(nn.Module):
-    """An LSTM with a classifier at every place of the sequence."""
+    """A stack of LSTMs, each kept or computed again as a whole, with a classifier at each place."""
 
-    def __init__(self, width: int = 128) -> None:
+    def __init__(self, width: int = 96, layers: int = 4) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(32, width, num_layers=2, dropout=0.1, batch_first=True)
+        widths = [32] + [width] * layers
+        self.layers = nn.ModuleList(nn.LSTM(a, b, batch_first=True) for a, b in pairwise(widths))
+        self.drop = nn.Dropout(0.1)
         self.head = nn.Linear(width, 16)
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        return self.head(self.lstm(x)[0]).transpose(1, 2)
+        for layer in self.layers:
+            x = self.drop(layer(x)[0])
+        return self.head(x).transpose(1, 2)
 
 
 def lstm() -> Task:
