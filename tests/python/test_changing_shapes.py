@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 import tidemark
 import torch
-from counted_runs import Run, assert_equal, run
+from counted_runs import Run, Step, assert_equal, run, train
 from training_loops import LOOPS, Loop, tokens
 
 pytestmark = pytest.mark.usefixtures("counter")
@@ -39,11 +39,11 @@ def growing_lengths() -> Loop:
     return loop
 
 
-def half_of_the_largest_range(make: Callable[[], Loop], stock: Run) -> int:
-    """Returns the budget, from the step with the highest peak."""
-    highest = stock.counted.index(max(stock.counted))
+def half_of_the_largest_range(make: Callable[[], Loop], stock: Run, step: Step = train) -> int:
+    """Returns the budget, from the last step with the highest peak."""
+    last = max(range(len(stock.counted)), key=lambda i: (stock.counted[i], i))
     with tidemark.MemoryBudget(None) as budget:
-        run(make, budget, highest + 1)
+        run(make, budget, last + 1, step)
         graph = budget.graph
     assert graph is not None
     return (tidemark.frontier(graph, points=2).least_feasible_bytes + graph.peak_bytes) // 2
@@ -79,3 +79,27 @@ def test_steps_of_changing_sizes_are_exact_inside_and_planned_once(
             assert summary.peak_bytes == summary.promised_bytes == counted
     assert budget.num_variants == 2 + len(adapted)
     assert budget.num_cache_hits == 16 - budget.num_variants
+
+
+def test_a_step_that_leaves_a_plan_without_drops_is_held_to_the_budget() -> None:
+    # All begin alike and make their batch inside; nothing of a short step had to be taped.
+    def make() -> Loop:
+        loop, steps = LOOPS["gpt"](), count()
+        loop.next_batch = lambda: (torch.tensor(8 if next(steps) < 5 else 64), torch.zeros(()))
+        return loop
+
+    def step(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+        train(loop, *tokens(8, int(x)))
+
+    stock = run(make, None, 10, step)
+    memory = half_of_the_largest_range(make, stock, step)
+    with tidemark.MemoryBudget(memory) as budget:
+        found = run(make, budget, 10, step)
+
+    kinds = [summary.kind for summary in found.summaries]
+    assert_equal(found, stock)
+    assert max(found.counted) <= memory
+    assert kinds[:5] == ["watched"] * 2 + ["planned"] * 3
+    assert found.summaries[4].num_replays == 0
+    assert kinds[5] == "adapted"
+    assert kinds[8:] == ["planned"] * 2

@@ -113,7 +113,7 @@ void MemoryBudget::leave(bool aborted) {
   count(outcome);
   use_variant_of(outcome.script.get());
   if (aborted) {
-    must_watch_ = false;
+    must_watch_ = exceeded_ && outcome.kind != StepKind::kWatched;  // or it would fail again
     return;
   }
   if (outcome.kind == StepKind::kPlanned && outcome.peak_bytes != *outcome.promised_bytes) {

@@ -294,10 +294,18 @@ void Step::backward_op(const c10::OperatorHandle& handle, const OpFacts& facts,
 
 void Step::differ(StepKind kind, std::string what) {
   if (kind == StepKind::kDiverged) is_following_ = false;
+  if (!may_replay_) tape_from_here();
   if (outcome_.difference.empty() || kind == StepKind::kDiverged) {
     outcome_.difference = std::move(what);
   }
   outcome_.kind = kind;
+}
+
+// A plan that drops nothing needs no tape, but a step that leaves it may need room.
+void Step::tape_from_here() {
+  is_following_ = false;
+  may_replay_ = true;
+  set_saved_tensor_factory(this);
 }
 
 ValueKey Step::key_of(ValueIndex value) const {

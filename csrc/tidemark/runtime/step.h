@@ -115,6 +115,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   bool switch_script();
   void execute(const EventActions& actions, const std::vector<SavedHandle*>& served);
   void differ(StepKind kind, std::string what);
+  void tape_from_here();
   ValueKey key_of(ValueIndex value) const;
 
   void restore(ValueKey key);
