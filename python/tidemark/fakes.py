@@ -55,12 +55,11 @@ class FakeDevice:
     def build(self, make: Callable[[], _Built]) -> _Built:
         """Returns `make()`, whose tensors have no data and are older than any step."""
         self._device = _torch.FakeDevice(self._describe)
-        self._device.enter_tap()
         try:
-            return make()
+            made: _Built = self._device.build(make)
         finally:
-            self._device.leave_tap()
             self._device.close()
+        return made
 
     def begin_step(self) -> None:
         """A step begins."""

@@ -22,9 +22,11 @@ FakeDevice::FakeDevice(FakeOracle oracle) : runner_(std::move(oracle)) {
   if (is_tap_on()) throw std::logic_error("tidemark: an estimate inside a step; leave it before");
   open_device = this;
   StepAllocator::instance().acquire();
-  StepAllocator::instance().begin_dataless();
   set_op_runner(&runner_);
 }
+
+FakeDevice::Building::Building() { enter_tap(nullptr); }
+FakeDevice::Building::~Building() { leave_tap(); }
 
 FakeDevice::~FakeDevice() { close(); }
 
@@ -33,12 +35,9 @@ void FakeDevice::close() {
   is_open_ = false;
   open_device = nullptr;
   set_op_runner(nullptr);
-  StepAllocator::instance().end_dataless();
+  StepAllocator::instance().stop_counting_dataless();
   StepAllocator::instance().release();
 }
-
-void FakeDevice::enter_tap() { tidemark::enter_tap(nullptr); }
-void FakeDevice::leave_tap() { tidemark::leave_tap(); }
 
 StepGraph FakeDevice::record(const std::function<void()>& step) {
   MemoryBudget budget(kUnlimited);
@@ -53,9 +52,10 @@ StepGraph FakeDevice::record(const std::function<void()>& step) {
   return estimated(*budget.graph());
 }
 
-// Every op of the graph was answered once, in this order.
 void FakeDevice::end_step(StepGraph graph) {
   graph.is_estimate = true;
+  graph.entry.other_bytes = 0;  // what this process happens to hold besides
+  // Every op of the graph was answered once, in this order.
   auto estimate = runner_.estimates().begin();
   for (Event& event : graph.events) {
     if (event.kind != EventKind::kOp) continue;

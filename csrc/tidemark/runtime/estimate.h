@@ -9,7 +9,8 @@
 // they do in one; only the kernels do not (fake_runner.h has the limits). A model that was built
 // before may be used too: its parameters, buffers, gradients' data and optimizer state are not
 // written; but .grad of its parameters is left at dataless tensors, and so is state that the
-// optimizer makes. In C++ the sizes come from meta kernels.
+// optimizer makes. What the process holds and the step does not touch is left out. In C++ the sizes
+// come from meta kernels.
 //
 // One at a time in the process; not while a MemoryBudget is in a step. Not thread-safe.
 #pragma once
@@ -35,7 +36,7 @@ class TIDEMARK_API FakeDevice {
   // Runs `make` with ops answered; what it makes counts as older than any step.
   template <typename Make>
   auto build(Make&& make) {
-    const Building building(*this);
+    const Building building;
     return std::forward<Make>(make)();
   }
 
@@ -43,8 +44,6 @@ class TIDEMARK_API FakeDevice {
   StepGraph record(const std::function<void()>& step);
 
   // The pieces of the above, for a face that drives the steps itself.
-  void enter_tap();
-  void leave_tap();
   void begin_step() { runner_.begin_estimates(); }
   // The step that began last has ended and was recorded as `graph`.
   void end_step(StepGraph graph);
@@ -55,15 +54,14 @@ class TIDEMARK_API FakeDevice {
   void close();
 
  private:
-  class Building {
+  class TIDEMARK_API Building {
    public:
-    explicit Building(FakeDevice& device) : device_(device) { device_.enter_tap(); }
-    ~Building() { device_.leave_tap(); }
+    Building();
+    ~Building();
     Building(const Building&) = delete;
     Building& operator=(const Building&) = delete;
 
    private:
-    FakeDevice& device_;
     StepAllocator::Unobserved older_than_any_step_;
   };
 

@@ -77,27 +77,13 @@ void StepAllocator::enter(const void* key, Block block, bool observed) {
   if (observed) observer_->after_allocate(id, bytes);
 }
 
-void StepAllocator::begin_dataless() {
+void StepAllocator::stop_counting_dataless() {
   std::lock_guard lock(mutex_);
   for (auto& [key, block] : blocks_) {
-    if (!block.is_counted) continue;
+    if (!block.is_dataless || !block.is_counted) continue;
     block.is_counted = false;
     live_ -= block.bytes;
-    set_aside_.push_back(block.id);
   }
-  std::sort(set_aside_.begin(), set_aside_.end());
-}
-
-void StepAllocator::end_dataless() {
-  std::lock_guard lock(mutex_);
-  for (auto& [key, block] : blocks_) {
-    const bool counts = block.is_counted
-                            ? !block.is_dataless
-                            : std::binary_search(set_aside_.begin(), set_aside_.end(), block.id);
-    live_ += (counts - block.is_counted) * block.bytes;
-    block.is_counted = counts;
-  }
-  set_aside_.clear();
 }
 
 void StepAllocator::free_block(void* data) {

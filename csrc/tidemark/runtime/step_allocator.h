@@ -56,10 +56,8 @@ class StepAllocator final : public c10::Allocator {
   // A block that is counted and reported like any other but takes no memory: its pointer has a
   // context and no data.
   c10::DataPtr allocate_dataless(size_t bytes);
-  // Between the two, blocks that are alive at the first do not count; from the second on they do
-  // again, and dataless ones count no longer. Does not nest.
-  void begin_dataless();
-  void end_dataless();
+  // The dataless blocks that are still alive count no longer.
+  void stop_counting_dataless();
 
   // While one lives, blocks that this thread makes are neither counted nor reported, but by it.
   class Unobserved {
@@ -118,7 +116,6 @@ class StepAllocator final : public c10::Allocator {
   std::unordered_map<const void*, Block> blocks_;
   c10::Allocator* under_ = nullptr;
   int num_users_ = 0;
-  std::vector<AllocationId> set_aside_;  // sorted
   StepObserver* observer_ = nullptr;
   std::thread::id observer_thread_;
   Bytes live_ = 0;

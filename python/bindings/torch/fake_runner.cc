@@ -90,8 +90,7 @@ void bind_fake_runner(py::module_& module) {
       .def(py::init([](py::function describe) {
         return std::make_unique<FakeDevice>(python_oracle(std::move(describe)));
       }))
-      .def("enter_tap", &FakeDevice::enter_tap)
-      .def("leave_tap", &FakeDevice::leave_tap)
+      .def("build", [](FakeDevice& device, const py::function& make) { return device.build(make); })
       .def("begin_step", &FakeDevice::begin_step)
       .def("close", &FakeDevice::close)
       .def("end_step",
