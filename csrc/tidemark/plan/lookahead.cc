@@ -5,41 +5,105 @@
 #include <limits>
 #include <set>
 
-#include "tidemark/plan/floor.h"
+#include "tidemark/plan/wants.h"
 
 namespace tidemark {
-namespace {
-
-constexpr EventIndex kNever = std::numeric_limits<EventIndex>::max();
-// A chain longer than this is dear enough to be told from others by its first ops.
-constexpr int kLongestChain = 96;
-
-// A value of the program's that the executor may keep beyond the program's holds, or give up.
-struct Item {
-  bool is_managed = false;
-  bool is_held = false;     // by the program
-  bool is_idle = false;     // in memory, by the executor's will alone
-  bool is_original = true;  // never given up so far
-  bool is_locked = false;   // wanted by this event or by a later replay of this list
-  bool is_target = false;   // wanted by this event
-  int reads_left = 0;
-  int position = -1;               // in idle_
-  EventIndex keep_until = kNone;   // cannot be had again: must stay until then
-  double size_term = 1;            // bytes^alpha
-  std::vector<EventIndex> serves;  // later holds' begins
-  std::size_t next_serve = 0;
-};
 
 struct HoldEnd {
   ValueIndex value;
   bool is_last;
 };
 
+struct Holds {
+  std::vector<std::vector<ValueIndex>> begins;  // per event
+  std::vector<std::vector<HoldEnd>> ends;       // per event
+  std::vector<std::vector<EventIndex>> serves;  // per value: where it is taken up again
+};
+
+// What no pass can change: who is held when, and who comes from whom.
+struct Lookahead::Course {
+  Course(const Problem& problem, const Holds& holds)
+      : relatives(problem),
+        hold_begins(holds.begins),
+        hold_ends(holds.ends),
+        serves(holds.serves) {}
+
+  Relatives relatives;
+  Rows<ValueIndex> hold_begins;
+  Rows<HoldEnd> hold_ends;
+  Rows<EventIndex> serves;
+};
+
+namespace {
+
+void add_holds(const Problem& problem, ValueIndex v, Holds& holds) {
+  const StepGraph& graph = problem.graph();
+  const Value& value = graph.values[v];
+  const int first = problem.first_gap(v);
+  const int last = problem.first_gap(v + 1);
+  if (value.producer == kNone || value.holds.empty()) return;
+  holds.begins[value.producer].push_back(v);
+  if (first == last) {
+    holds.ends[std::min(problem.natural_end(v), graph.num_events())].push_back({v, true});
+    return;
+  }
+  int gap = first;
+  for (std::size_t i = 1; i < value.holds.size(); ++i) {
+    const Interval time{value.holds[i - 1].end, value.holds[i].begin};
+    const bool is_droppable = gap < last && problem.gaps()[gap].time == time;
+    if (is_droppable) ++gap;
+    // A gap that may not be dropped is as good as a hold.
+    if (!is_droppable && time.begin < time.end) continue;
+    holds.ends[time.begin].push_back({v, false});
+    holds.serves[v].push_back(time.end);
+  }
+  const EventIndex end = std::min(problem.end_of(v, value.holds.back()), graph.num_events());
+  holds.ends[end].push_back({v, true});
+}
+
+Holds find_holds(const Problem& problem) {
+  const StepGraph& graph = problem.graph();
+  Holds holds;
+  holds.begins.resize(graph.events.size() + 2);
+  holds.ends.resize(graph.events.size() + 2);
+  holds.serves.resize(graph.values.size());
+  for (ValueIndex v = 0; v < graph.num_values(); ++v) add_holds(problem, v, holds);
+  return holds;
+}
+
+// A value of the program's that the executor may keep beyond the program's holds, or give up.
+struct Item {
+  bool is_held = false;     // by the program
+  bool is_idle = false;     // in memory, by the executor's will alone
+  bool is_original = true;  // never given up so far
+  bool is_locked = false;   // wanted by this event or by a later replay of this list
+  bool is_target = false;   // wanted by this event
+  int reads_left = 0;
+  int position = -1;  // in idle_
+  int next_serve = 0;
+  EventIndex keep_until = kNone;  // cannot be had again: must stay until then
+};
+
+// An idle value with its score but for the time until it is wanted.
+struct Idle {
+  ValueIndex value;
+  EventIndex want;
+  double weight;  // cost^gamma / bytes^alpha
+};
+
 class Executor {
  public:
-  Executor(const Problem& problem, Bytes limit, const LookaheadParameters& parameters)
-      : problem_(problem), graph_(problem.graph()), limit_(limit), parameters_(parameters) {
-    prepare();
+  Executor(const Problem& problem, const Lookahead::Course& course, Bytes limit,
+           const LookaheadParameters& parameters)
+      : problem_(problem),
+        graph_(problem.graph()),
+        course_(course),
+        limit_(limit),
+        parameters_(parameters),
+        items_(graph_.values.size()),
+        tail_ends_(graph_.events.size() + 2),
+        wants_(problem, course.relatives) {
+    for (ValueIndex v = 0; v < graph_.num_values(); ++v) set_own_want(v);
   }
 
   // Runs the step. Returns whether it stayed within the limit.
@@ -50,10 +114,9 @@ class Executor {
   void require(ValueIndex v, EventIndex until) { items_[v].keep_until = until; }
 
  private:
-  void prepare();
-  void prepare_value(ValueIndex v);
   bool step(EventIndex e);
   void end_holds(EventIndex e);
+  void end_hold(EventIndex e, const HoldEnd& end);
   bool serve(EventIndex e, const std::vector<ValueIndex>& served);
   bool restore(EventIndex e, const std::vector<ValueIndex>& targets);
   bool collect(EventIndex e, const std::vector<ValueIndex>& targets, std::set<EventIndex>& ops);
@@ -61,86 +124,54 @@ class Executor {
   void release_reads(EventIndex op);
   void unlock_all(const std::set<EventIndex>& ops);
 
+  bool is_managed(ValueIndex v) const { return course_.relatives.is_managed[v] != 0; }
   bool is_there(ValueIndex v) const;
+  bool is_served_at(ValueIndex v, EventIndex e) const;
+  void set_own_want(ValueIndex v);
   void become_idle(ValueIndex v);
   void leave_idle(ValueIndex v);
+  void stay_until_last_handle(ValueIndex v);
   bool make_room(Bytes base);
+  void refresh_weights();
   ValueIndex cheapest();
-  double score(ValueIndex v);
-  double chain_cost(ValueIndex v);
-  EventIndex next_want(ValueIndex v);
+  template <typename Distance>
+  ValueIndex cheapest_by(Distance distance) const;
+  bool is_free(ValueIndex v) const;
   bool is_wanted_later(ValueIndex v);
 
   const Problem& problem_;
   const StepGraph& graph_;
+  const Lookahead::Course& course_;
   Bytes limit_;
   LookaheadParameters parameters_;
-  std::vector<Reading> pinned_;
   std::vector<Item> items_;
-  std::vector<ValueIndex> idle_;
-  std::vector<std::vector<HoldEnd>> hold_ends_;
-  std::vector<std::vector<ValueIndex>> hold_begins_;
+  std::vector<Idle> idle_;
   std::vector<std::vector<ValueIndex>> tail_ends_;
+  Wants wants_;
   Bytes idle_bytes_ = 0;
   EventIndex now_ = 0;
   Schedule schedule_;
   std::pair<ValueIndex, EventIndex> lacking_{kNone, kNone};
-  // Answers of next_want and chain_cost hold until a value comes or goes.
-  int stamp_ = 1;
-  std::vector<int> want_stamp_;
-  std::vector<EventIndex> want_;
-  int visit_ = 0;
-  std::vector<int> visited_;
-  std::vector<EventIndex> stack_;
 };
-
-void Executor::prepare() {
-  const EventIndex n = graph_.num_events();
-  pinned_ = pinned_curve(problem_, true);
-  items_.resize(graph_.values.size());
-  hold_ends_.resize(n + 2);
-  hold_begins_.resize(n + 2);
-  tail_ends_.resize(n + 2);
-  want_stamp_.assign(graph_.values.size(), 0);
-  want_.assign(graph_.values.size(), kNever);
-  visited_.assign(n, 0);
-  for (ValueIndex v = 0; v < graph_.num_values(); ++v) prepare_value(v);
-}
-
-void Executor::prepare_value(ValueIndex v) {
-  const Value& value = graph_.values[v];
-  const int first = problem_.first_gap(v);
-  const int last = problem_.first_gap(v + 1);
-  if (value.producer == kNone || value.holds.empty()) return;
-  Item& item = items_[v];
-  item.is_managed = true;
-  item.size_term =
-      std::pow(static_cast<double>(std::max<Bytes>(value.bytes, 1)), parameters_.alpha);
-  hold_begins_[value.producer].push_back(v);
-  if (first == last) {
-    hold_ends_[std::min(problem_.natural_end(v), graph_.num_events())].push_back({v, true});
-    return;
-  }
-  int gap = first;
-  for (std::size_t i = 1; i < value.holds.size(); ++i) {
-    const Interval time{value.holds[i - 1].end, value.holds[i].begin};
-    const bool is_droppable = gap < last && problem_.gaps()[gap].time == time;
-    if (is_droppable) ++gap;
-    // A gap that may not be dropped is as good as a hold.
-    if (!is_droppable && time.begin < time.end) continue;
-    hold_ends_[time.begin].push_back({v, false});
-    item.serves.push_back(time.end);
-  }
-  const EventIndex end = std::min(problem_.end_of(v, value.holds.back()), graph_.num_events());
-  hold_ends_[end].push_back({v, true});
-}
 
 bool Executor::is_there(ValueIndex v) const {
   const Value& value = graph_.values[v];
   const Item& item = items_[v];
   if (item.is_idle) return true;
   if (value.overwritten_at != kNone && value.overwritten_at <= now_) return false;
-  return item.is_managed ? item.is_held : problem_.natural_end(v) > now_;
+  return is_managed(v) ? item.is_held : problem_.natural_end(v) > now_;
+}
+
+bool Executor::is_served_at(ValueIndex v, EventIndex e) const {
+  const auto serves = course_.serves[v];
+  const auto next = static_cast<std::size_t>(items_[v].next_serve);
+  return next < serves.size() && serves[next] == e;
+}
+
+void Executor::set_own_want(ValueIndex v) {
+  const auto serves = course_.serves[v];
+  const auto next = static_cast<std::size_t>(items_[v].next_serve);
+  wants_.set_own_want(v, next < serves.size() ? serves[next] : kNever);
 }
 
 void Executor::become_idle(ValueIndex v) {
@@ -148,89 +179,68 @@ void Executor::become_idle(ValueIndex v) {
   if (item.is_idle) return;
   item.is_idle = true;
   item.position = static_cast<int>(idle_.size());
-  idle_.push_back(v);
+  idle_.push_back({v, kNever, 0});
   idle_bytes_ += graph_.values[v].bytes;
-  ++stamp_;
+  wants_.set_missing(v, false);
+  wants_.mark_changed(v);
 }
 
 void Executor::leave_idle(ValueIndex v) {
   Item& item = items_[v];
   if (!item.is_idle) return;
   item.is_idle = false;
-  items_[idle_.back()].position = item.position;
+  items_[idle_.back().value].position = item.position;
   idle_[item.position] = idle_.back();
   idle_.pop_back();
   idle_bytes_ -= graph_.values[v].bytes;
-  ++stamp_;
-}
-
-// The first event that wants `v`: a hold, or a missing value that is computed from it.
-EventIndex Executor::next_want(ValueIndex v) {
-  if (want_stamp_[v] == stamp_) return want_[v];
-  want_stamp_[v] = stamp_;
-  const Item& item = items_[v];
-  want_[v] = item.next_serve < item.serves.size() ? item.serves[item.next_serve] : kNever;
-  EventIndex first = want_[v];
-  for (EventIndex reader : problem_.readers(v)) {
-    if (reader >= now_) break;
-    for (ValueIndex output : problem_.restores(reader))
-      if (items_[output].is_managed && !is_there(output))
-        first = std::min(first, next_want(output));
-  }
-  return want_[v] = first;
+  wants_.set_missing(v, !item.is_held);
 }
 
 bool Executor::is_wanted_later(ValueIndex v) {
   // The runtime's reference to a saved value ends with its last handle.
   if (!graph_.values[v].handles.empty() && problem_.natural_end(v) <= now_) return false;
-  return items_[v].keep_until > now_ || next_want(v) != kNever;
+  return items_[v].keep_until > now_ || wants_.next(v) != kNever;
 }
 
-double Executor::chain_cost(ValueIndex v) {
-  ++visit_;
-  stack_.assign(1, graph_.values[v].producer);
-  visited_[stack_.back()] = visit_;
-  double cost = 0;
-  for (int length = 0; !stack_.empty() && length < kLongestChain; ++length) {
-    const EventIndex op = stack_.back();
-    stack_.pop_back();
-    cost += static_cast<double>(graph_.events[op].cost_ns);
-    for (ValueIndex input : problem_.reads(op)) {
-      const EventIndex producer = graph_.values[input].producer;
-      if (producer == kNone || visited_[producer] == visit_ || is_there(input)) continue;
-      visited_[producer] = visit_;
-      stack_.push_back(producer);
-    }
+void Executor::refresh_weights() {
+  for (ValueIndex v : wants_.take_changed()) {
+    if (!items_[v].is_idle) continue;
+    Idle& idle = idle_[items_[v].position];
+    idle.want = wants_.next(v);
+    if (idle.want == kNever) continue;
+    const double cost = std::max(wants_.cost_ns(v), 1.0);
+    const double bytes = static_cast<double>(std::max<Bytes>(graph_.values[v].bytes, 1));
+    idle.weight = (parameters_.gamma == 1 ? cost : std::pow(cost, parameters_.gamma)) /
+                  (parameters_.alpha == 1 ? bytes : std::pow(bytes, parameters_.alpha));
   }
-  return cost;
 }
 
-double Executor::score(ValueIndex v) {
-  const EventIndex want = next_want(v);
-  if (want == kNever) return 0;
-  const double cost = std::max(chain_cost(v), 1.0);
-  const double distance = want - now_ + 1;
-  const double cost_term = parameters_.gamma == 1 ? cost : std::pow(cost, parameters_.gamma);
-  const double distance_term = parameters_.beta == 1     ? distance
-                               : parameters_.beta == 0.5 ? std::sqrt(distance)
-                               : parameters_.beta == 0   ? 1
-                                                         : std::pow(distance, parameters_.beta);
-  return cost_term / (items_[v].size_term * distance_term);
+bool Executor::is_free(ValueIndex v) const {
+  return !items_[v].is_locked && items_[v].keep_until < now_ && graph_.values[v].bytes > 0;
+}
+
+template <typename Distance>
+ValueIndex Executor::cheapest_by(Distance distance) const {
+  ValueIndex best = kNone;
+  double best_score = std::numeric_limits<double>::infinity();
+  for (const Idle& idle : idle_) {
+    const double score =
+        idle.want == kNever ? 0 : idle.weight / distance(static_cast<double>(idle.want - now_ + 1));
+    if (score > best_score || (score == best_score && idle.value > best)) continue;
+    if (!is_free(idle.value)) continue;
+    best = idle.value;
+    best_score = score;
+  }
+  return best;
 }
 
 ValueIndex Executor::cheapest() {
-  ValueIndex best = kNone;
-  double best_score = std::numeric_limits<double>::infinity();
-  for (ValueIndex v : idle_) {
-    const Item& item = items_[v];
-    if (item.is_locked || item.keep_until >= now_ || graph_.values[v].bytes == 0) continue;
-    const double here = score(v);
-    if (here < best_score || (here == best_score && v < best)) {
-      best = v;
-      best_score = here;
-    }
-  }
-  return best;
+  refresh_weights();
+  const double beta = parameters_.beta;
+  if (beta == 1) return cheapest_by([](double events) { return events; });
+  if (beta == 0.5) return cheapest_by([](double events) { return std::sqrt(events); });
+  if (beta == 0) return cheapest_by([](double) { return 1.0; });
+  return cheapest_by([beta](double events) { return std::pow(events, beta); });
 }
 
 bool Executor::make_room(Bytes base) {
@@ -247,28 +257,34 @@ bool Executor::make_room(Bytes base) {
   return base + idle_bytes_ <= limit_;
 }
 
-void Executor::end_holds(EventIndex e) {
-  for (const HoldEnd& end : hold_ends_[e]) {
-    Item& item = items_[end.value];
-    item.is_held = false;
-    ++stamp_;
-    const Value& value = graph_.values[end.value];
-    const bool is_gone = value.overwritten_at != kNone && value.overwritten_at <= e;
-    if (!end.is_last) {
-      become_idle(end.value);
-    } else if (item.is_original && problem_.natural_end(end.value) > e) {
-      // Its gaps were kept, so it stays until its last handle is gone.
-      become_idle(end.value);
-      item.keep_until = std::max(item.keep_until, problem_.natural_end(end.value) - 1);
-      tail_ends_[std::min(problem_.natural_end(end.value), graph_.num_events())].push_back(
-          end.value);
-    } else if (!is_gone && is_wanted_later(end.value) && problem_.keep_event(end.value) != kNone) {
-      become_idle(end.value);
-      if (!value.handles.empty())
-        tail_ends_[std::min(problem_.natural_end(end.value), graph_.num_events())].push_back(
-            end.value);
-    }
+void Executor::stay_until_last_handle(ValueIndex v) {
+  become_idle(v);
+  tail_ends_[std::min(problem_.natural_end(v), graph_.num_events())].push_back(v);
+}
+
+void Executor::end_hold(EventIndex e, const HoldEnd& end) {
+  const ValueIndex v = end.value;
+  Item& item = items_[v];
+  item.is_held = false;
+  const Value& value = graph_.values[v];
+  const bool is_gone = value.overwritten_at != kNone && value.overwritten_at <= e;
+  if (!end.is_last) {
+    become_idle(v);
+  } else if (item.is_original && problem_.natural_end(v) > e) {
+    // Its gaps were kept, so it stays until its last handle is gone.
+    stay_until_last_handle(v);
+    item.keep_until = std::max(item.keep_until, problem_.natural_end(v) - 1);
+  } else if (!is_gone && is_wanted_later(v) && problem_.keep_event(v) != kNone) {
+    if (value.handles.empty())
+      become_idle(v);
+    else
+      stay_until_last_handle(v);
   }
+  if (!item.is_idle) wants_.set_missing(v, true);
+}
+
+void Executor::end_holds(EventIndex e) {
+  for (const HoldEnd& end : course_.hold_ends[e]) end_hold(e, end);
   for (ValueIndex v : tail_ends_[e])
     if (!is_wanted_later(v)) leave_idle(v);
 }
@@ -314,11 +330,11 @@ bool Executor::replay(EventIndex e, EventIndex index) {
   }
   for (ValueIndex v : problem_.restores(index)) burst += graph_.values[v].bytes;
   for (ValueIndex v : consumed) burst -= graph_.values[v].bytes;
-  if (!make_room(pinned_[e].before + burst)) return false;
+  if (!make_room(problem_.pinned()[e].before + burst)) return false;
   for (ValueIndex v : consumed) leave_idle(v);
   for (ValueIndex v : problem_.restores(index)) {
     Item& item = items_[v];
-    if (is_there(v) || !item.is_managed) continue;
+    if (is_there(v) || !is_managed(v)) continue;
     if (!item.is_target && item.reads_left == 0 && !is_wanted_later(v)) continue;
     item.is_original = false;
     item.is_locked = item.is_target || item.reads_left > 0;
@@ -354,8 +370,8 @@ bool Executor::serve(EventIndex e, const std::vector<ValueIndex>& served) {
   std::vector<ValueIndex> begins;
   std::vector<ValueIndex> targets;
   for (ValueIndex v : served) {
+    if (!is_served_at(v, e)) continue;
     Item& item = items_[v];
-    if (item.next_serve >= item.serves.size() || item.serves[item.next_serve] != e) continue;
     begins.push_back(v);
     item.is_target = item.is_locked = true;
     if (!item.is_idle) targets.push_back(v);
@@ -367,20 +383,20 @@ bool Executor::serve(EventIndex e, const std::vector<ValueIndex>& served) {
     item.is_held = true;
     ++item.next_serve;
     leave_idle(v);
+    set_own_want(v);
   }
   return true;
 }
 
 bool Executor::step(EventIndex e) {
   now_ = e;
-  ++stamp_;
   end_holds(e);
   const Event& event = graph_.events[e];
   const bool is_unpack = event.kind == EventKind::kUnpack;
   if (is_unpack || !graph_.has_runtime_actions)
     if (!serve(e, is_unpack ? event.values : event.inputs)) return false;
-  for (ValueIndex v : hold_begins_[e]) items_[v].is_held = true;
-  return make_room(pinned_[e].peak);
+  for (ValueIndex v : course_.hold_begins[e]) items_[v].is_held = true;
+  return make_room(problem_.pinned()[e].peak);
 }
 
 bool Executor::run() {
@@ -391,21 +407,25 @@ bool Executor::run() {
 
 }  // namespace
 
-std::optional<Schedule> lookahead(const Problem& problem, Bytes limit,
-                                  const LookaheadParameters& parameters) {
+Lookahead::Lookahead(const Problem& problem)
+    : problem_(problem), course_(std::make_unique<const Course>(problem, find_holds(problem))) {}
+
+Lookahead::~Lookahead() = default;
+
+std::optional<Schedule> Lookahead::run(Bytes limit, const LookaheadParameters& parameters) const {
   std::vector<std::pair<ValueIndex, EventIndex>> required;
   // Each round learns of one value that must stay; most graphs have none.
   constexpr int kRounds = 24;
   for (int round = 0; round < kRounds; ++round) {
-    Executor executor(problem, limit, parameters);
+    Executor executor(problem_, *course_, limit, parameters);
     for (const auto& [value, until] : required) executor.require(value, until);
     if (executor.run()) {
       Schedule schedule = executor.schedule();
-      prune(problem, schedule);
+      prune(problem_, schedule);
       return schedule;
     }
     const auto lacking = executor.lacking();
-    if (lacking.first == kNone || !problem.can_stay_until(lacking.first, lacking.second))
+    if (lacking.first == kNone || !problem_.can_stay_until(lacking.first, lacking.second))
       return std::nullopt;
     if (std::ranges::find(required, lacking) != required.end()) return std::nullopt;
     required.push_back(lacking);

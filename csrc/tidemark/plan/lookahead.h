@@ -7,6 +7,7 @@
 // next use in the place of staleness. Cost: one scan over the idle values per value given up.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "tidemark/base/export.h"
@@ -25,9 +26,21 @@ struct LookaheadParameters {
   double headroom = 0;
 };
 
-// Returns what to replay so that the step stays within `limit`, or nothing if these parameters
-// find no way. The caller simulates it: the executor's own sums are a guide, not a promise.
-TIDEMARK_API std::optional<Schedule> lookahead(const Problem& problem, Bytes limit,
-                                               const LookaheadParameters& parameters);
+class TIDEMARK_API Lookahead {
+ public:
+  // Prepares what all passes over the step share. The problem must outlive this.
+  explicit Lookahead(const Problem& problem);
+  ~Lookahead();
+
+  // Returns what to replay so that the step stays within `limit`, or nothing if these parameters
+  // find no way. The caller simulates it: the executor's own sums are a guide, not a promise.
+  std::optional<Schedule> run(Bytes limit, const LookaheadParameters& parameters) const;
+
+  struct Course;
+
+ private:
+  const Problem& problem_;
+  std::unique_ptr<const Course> course_;
+};
 
 }  // namespace tidemark

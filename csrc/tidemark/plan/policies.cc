@@ -50,8 +50,9 @@ constexpr std::size_t kNumQuick = 3;
 
 void look_ahead(Search& search, Effort effort) {
   const std::size_t count = effort == Effort::kQuick ? kNumQuick : kParameters.size();
+  const Lookahead lookahead(search.problem());
   for (std::size_t i = 0; i < count && !search.is_late(); ++i)
-    if (auto schedule = lookahead(search.problem(), search.budget(), kParameters[i]))
+    if (auto schedule = lookahead.run(search.budget(), kParameters[i]))
       search.offer(std::move(*schedule), "lookahead");
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "tidemark/plan/floor.h"
+
 namespace tidemark {
 namespace {
 
@@ -16,6 +18,7 @@ Problem::Problem(const StepGraph& graph) : graph_(&graph), unplanned_(simulate(g
   find_ops();
   find_values();
   find_gaps();
+  pinned_ = pinned_curve(*this, true);
 }
 
 void Problem::find_ops() {

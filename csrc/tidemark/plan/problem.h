@@ -24,6 +24,9 @@ class TIDEMARK_API Problem {
   // The curve with every gap kept.
   const Simulation& unplanned() const noexcept { return unplanned_; }
 
+  // What is live whatever a plan decides: pinned_curve of floor.h, with tails.
+  const std::vector<Reading>& pinned() const noexcept { return pinned_; }
+
   // The gaps that may be dropped: all of gaps(graph) whose value can be computed again at their
   // end. Sorted by value, then by time; those of `v` are [first_gap(v), first_gap(v + 1)).
   const std::vector<Gap>& gaps() const noexcept { return gaps_; }
@@ -66,6 +69,7 @@ class TIDEMARK_API Problem {
 
   const StepGraph* graph_;
   Simulation unplanned_;
+  std::vector<Reading> pinned_;
   std::vector<Gap> gaps_;
   std::vector<int> first_gap_;
   std::vector<std::vector<ValueIndex>> reads_;

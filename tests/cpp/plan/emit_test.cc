@@ -70,7 +70,7 @@ TEST(Lookahead, KeepsItsOwnSumsInLineWithTheSimulator) {
     const Problem problem(step);
     const Bytes floor = memory_floor(problem).bytes;
     const Bytes limit = floor + (problem.unplanned().peak_bytes - floor) / 2;
-    const auto schedule = lookahead(problem, limit, {});
+    const auto schedule = Lookahead(problem).run(limit, {});
     if (!schedule) continue;
     ++num_found;
     EXPECT_LE(simulate(step, emit(problem, *schedule)).peak_bytes, limit) << seed;
