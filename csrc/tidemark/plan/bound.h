@@ -1,19 +1,57 @@
 // A lower bound on recomputation: what no plan within a budget can do without.
 //
-// At any one event the values that a plan has let go must make up what the step is over the budget
-// there, and each of them is computed again later, at no less than its share of its op's cost. The
-// cheapest fractional choice at the worst event bounds every plan. The bound ignores that dropped
-// values may need dropped ancestors, so it is weak far below the unplanned peak.
+// Two bounds, of which the higher counts. At any one event the values that a plan has let go must
+// make up what the step is over the budget there, and each of them is computed again later, at no
+// less than its share of its op's cost: the cheapest fractional choice at the worst event. And at a
+// few of the highest events a minimum cut that also charges the dropped ancestors of what is
+// dropped (keep_cut.h). Neither sees that one value may have to be computed again twice, so both
+// are weak near the floor.
 #pragma once
+
+#include <vector>
 
 #include "tidemark/base/bytes.h"
 #include "tidemark/base/export.h"
+#include "tidemark/plan/keep_cut.h"
 #include "tidemark/plan/problem.h"
 
 namespace tidemark {
 
-// Returns the bound, 0 if the step fits as it is. A budget below what any choice of dropped values
-// reaches at some event gives the largest Nanoseconds: no plan exists.
+// The bounds of one step for any budget. The problem must outlive it.
+class TIDEMARK_API LowerBound {
+ public:
+  explicit LowerBound(const Problem& problem);
+
+  // Returns the bound, 0 if the step fits as it is. A budget below what any choice of dropped
+  // values reaches at some event gives the largest Nanoseconds: no plan exists.
+  Nanoseconds at(Bytes budget) const;
+
+ private:
+  // A gap with its price; absent before events in (begin, end], as simulate counts a kept gap.
+  struct Candidate {
+    double ns_per_byte;
+    Bytes bytes;
+    EventIndex begin;
+    EventIndex end;
+  };
+  void find_candidates();
+  void find_free_bytes();
+  void find_moments();
+  double cheapest_fill(EventIndex event, Bytes excess) const;
+
+  const Problem& problem_;
+  Bytes floor_bytes_;
+  std::vector<Candidate> candidates_;  // by rising price
+  // Bytes that a plan can be rid of for nothing: handles that outlive the program's last hold.
+  std::vector<Bytes> free_;
+  struct Moment {
+    Bytes held_by_program;
+    KeepCut cut;
+  };
+  std::vector<Moment> moments_;
+};
+
+// The bound for one budget.
 TIDEMARK_API Nanoseconds lower_bound(const Problem& problem, Bytes budget);
 TIDEMARK_API Nanoseconds lower_bound(const StepGraph& graph, Bytes budget);
 

@@ -14,38 +14,41 @@ struct Pinned {
   bool is_freed_inside;
 };
 
-std::vector<Pinned> pinned_times(const Problem& problem, bool with_tails) {
+// The gaps taken for dropped, and whether handles keep what has none past its last hold.
+struct Choice {
+  const std::vector<Gap>& gaps;
+  bool with_tails;
+};
+
+std::vector<Pinned> pinned_times(const Problem& problem, const Choice& choice) {
   const StepGraph& graph = problem.graph();
   std::vector<char> is_freed(graph.values.size(), 0);
   for (const Event& event : graph.events)
     for (ValueIndex v : event.frees) is_freed[v] = 1;
   std::vector<Pinned> times;
+  auto gap = choice.gaps.begin();
   for (ValueIndex v = 0; v < graph.num_values(); ++v) {
     const Value& value = graph.values[v];
-    const int first = problem.first_gap(v);
-    const int last = problem.first_gap(v + 1);
+    const bool has_gap = gap != choice.gaps.end() && gap->value == v;
     const bool can_go = value.producer != kNone && value.overwritten_at == kNone;
-    const bool ends_with_hold = first < last || (can_go && !with_tails);
+    const bool ends_with_hold = has_gap || (can_go && !choice.with_tails);
     const EventIndex end = ends_with_hold && !value.holds.empty()
                                ? problem.end_of(v, value.holds.back())
                                : problem.natural_end(v);
     EventIndex begin = value.producer;
-    for (int g = first; g < last; ++g) {
-      const Interval& gap = problem.gaps()[g].time;
-      times.push_back({value.block, begin, gap.begin, false});
-      begin = gap.end;
+    for (; gap != choice.gaps.end() && gap->value == v; ++gap) {
+      times.push_back({value.block, begin, gap->time.begin, false});
+      begin = gap->time.end;
     }
     times.push_back({value.block, begin, end, is_freed[v] != 0});
   }
   return times;
 }
 
-}  // namespace
-
-std::vector<Reading> pinned_curve(const Problem& problem, bool with_tails) {
+std::vector<Reading> curve_of(const Problem& problem, const Choice& choice) {
   const StepGraph& graph = problem.graph();
   const EventIndex n = graph.num_events();
-  std::vector<Pinned> times = pinned_times(problem, with_tails);
+  std::vector<Pinned> times = pinned_times(problem, choice);
   std::ranges::sort(times, {}, [](const Pinned& p) { return std::pair(p.block, p.begin); });
   std::vector<Bytes> bytes_of(times.empty() ? 0 : times.back().block + 1, 0);
   for (const Value& value : graph.values) bytes_of[value.block] = value.bytes;
@@ -78,9 +81,19 @@ std::vector<Reading> pinned_curve(const Problem& problem, bool with_tails) {
   return curve;
 }
 
+}  // namespace
+
+std::vector<Reading> pinned_curve(const Problem& problem) {
+  return curve_of(problem, {problem.restorable_gaps(), false});
+}
+
+std::vector<Reading> dropped_curve(const Problem& problem) {
+  return curve_of(problem, {problem.gaps(), true});
+}
+
 Floor memory_floor(const Problem& problem) {
   Floor floor;
-  const std::vector<Reading> curve = pinned_curve(problem, false);
+  const std::vector<Reading> curve = pinned_curve(problem);
   for (EventIndex e = 0; e < problem.graph().num_events(); ++e)
     if (curve[e].peak > floor.bytes) floor = {.bytes = curve[e].peak, .event = e};
   return floor;

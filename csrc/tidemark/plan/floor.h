@@ -24,9 +24,13 @@ struct Floor {
 TIDEMARK_API Floor memory_floor(const Problem& problem);
 TIDEMARK_API Floor memory_floor(const StepGraph& graph);
 
-// Returns per event the bytes live there with every droppable gap dropped and nothing replayed.
-// `with_tails`: values that have no droppable gap stay to the release of their last handle, as they
-// do when a plan says nothing about them; otherwise they go with the program's last hold.
-TIDEMARK_API std::vector<Reading> pinned_curve(const Problem& problem, bool with_tails);
+// Returns per event the bytes that live there under every plan: all restorable gaps are dropped,
+// nothing is replayed, and what autograd's handles keep past the program's last hold is gone.
+TIDEMARK_API std::vector<Reading> pinned_curve(const Problem& problem);
+
+// Returns per event the bytes live there with every gap of problem.gaps() dropped and nothing
+// replayed. Values without such a gap stay to the release of their last handle, as they do when a
+// plan says nothing about them.
+TIDEMARK_API std::vector<Reading> dropped_curve(const Problem& problem);
 
 }  // namespace tidemark

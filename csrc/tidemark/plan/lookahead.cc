@@ -71,13 +71,16 @@ Holds find_holds(const Problem& problem) {
   return holds;
 }
 
+constexpr double kFavour = 1000;
+
 // A value of the program's that the executor may keep beyond the program's holds, or give up.
 struct Item {
-  bool is_held = false;     // by the program
-  bool is_idle = false;     // in memory, by the executor's will alone
-  bool is_original = true;  // never given up so far
-  bool is_locked = false;   // wanted by this event or by a later replay of this list
-  bool is_target = false;   // wanted by this event
+  bool is_held = false;      // by the program
+  bool is_idle = false;      // in memory, by the executor's will alone
+  bool is_original = true;   // never given up so far
+  bool is_locked = false;    // wanted by this event or by a later replay of this list
+  bool is_target = false;    // wanted by this event
+  bool is_favoured = false;  // better not given up before the peak
   int reads_left = 0;
   int position = -1;  // in idle_
   int next_serve = 0;
@@ -112,6 +115,7 @@ class Executor {
   // A value that could neither stay nor be had again, and the event that wanted it.
   std::pair<ValueIndex, EventIndex> lacking() const { return lacking_; }
   void require(ValueIndex v, EventIndex until) { items_[v].keep_until = until; }
+  void favour(ValueIndex v) { items_[v].is_favoured = true; }
 
  private:
   bool step(EventIndex e);
@@ -133,11 +137,15 @@ class Executor {
   void stay_until_last_handle(ValueIndex v);
   bool make_room(Bytes base);
   void refresh_weights();
+  void end_favour();
   ValueIndex cheapest();
   template <typename Distance>
   ValueIndex cheapest_by(Distance distance) const;
   bool is_free(ValueIndex v) const;
   bool is_wanted_later(ValueIndex v);
+  bool is_favoured_now(ValueIndex v) const {
+    return items_[v].is_favoured && now_ < problem_.unplanned().peak_event;
+  }
 
   const Problem& problem_;
   const StepGraph& graph_;
@@ -199,7 +207,7 @@ void Executor::leave_idle(ValueIndex v) {
 bool Executor::is_wanted_later(ValueIndex v) {
   // The runtime's reference to a saved value ends with its last handle.
   if (!graph_.values[v].handles.empty() && problem_.natural_end(v) <= now_) return false;
-  return items_[v].keep_until > now_ || wants_.next(v) != kNever;
+  return items_[v].keep_until > now_ || is_favoured_now(v) || wants_.next(v) != kNever;
 }
 
 void Executor::refresh_weights() {
@@ -207,12 +215,19 @@ void Executor::refresh_weights() {
     if (!items_[v].is_idle) continue;
     Idle& idle = idle_[items_[v].position];
     idle.want = wants_.next(v);
+    if (is_favoured_now(v) && idle.want == kNever) idle.want = graph_.num_events();
     if (idle.want == kNever) continue;
     const double cost = std::max(wants_.cost_ns(v), 1.0);
     const double bytes = static_cast<double>(std::max<Bytes>(graph_.values[v].bytes, 1));
     idle.weight = (parameters_.gamma == 1 ? cost : std::pow(cost, parameters_.gamma)) /
                   (parameters_.alpha == 1 ? bytes : std::pow(bytes, parameters_.alpha));
+    if (is_favoured_now(v)) idle.weight *= kFavour;
   }
+}
+
+void Executor::end_favour() {
+  for (const Idle& idle : idle_)
+    if (items_[idle.value].is_favoured) wants_.mark_changed(idle.value);
 }
 
 bool Executor::is_free(ValueIndex v) const {
@@ -330,7 +345,7 @@ bool Executor::replay(EventIndex e, EventIndex index) {
   }
   for (ValueIndex v : problem_.restores(index)) burst += graph_.values[v].bytes;
   for (ValueIndex v : consumed) burst -= graph_.values[v].bytes;
-  if (!make_room(problem_.pinned()[e].before + burst)) return false;
+  if (!make_room(problem_.dropped()[e].before + burst)) return false;
   for (ValueIndex v : consumed) leave_idle(v);
   for (ValueIndex v : problem_.restores(index)) {
     Item& item = items_[v];
@@ -390,13 +405,14 @@ bool Executor::serve(EventIndex e, const std::vector<ValueIndex>& served) {
 
 bool Executor::step(EventIndex e) {
   now_ = e;
+  if (e == problem_.unplanned().peak_event) end_favour();
   end_holds(e);
   const Event& event = graph_.events[e];
   const bool is_unpack = event.kind == EventKind::kUnpack;
   if (is_unpack || !graph_.has_runtime_actions)
     if (!serve(e, is_unpack ? event.values : event.inputs)) return false;
   for (ValueIndex v : course_.hold_begins[e]) items_[v].is_held = true;
-  return make_room(problem_.pinned()[e].peak);
+  return make_room(problem_.dropped()[e].peak);
 }
 
 bool Executor::run() {
@@ -412,13 +428,15 @@ Lookahead::Lookahead(const Problem& problem)
 
 Lookahead::~Lookahead() = default;
 
-std::optional<Schedule> Lookahead::run(Bytes limit, const LookaheadParameters& parameters) const {
+std::optional<Schedule> Lookahead::run(Bytes limit, const LookaheadParameters& parameters,
+                                       const std::vector<ValueIndex>& favoured) const {
   std::vector<std::pair<ValueIndex, EventIndex>> required;
   // Each round learns of one value that must stay; most graphs have none.
   constexpr int kRounds = 24;
   for (int round = 0; round < kRounds; ++round) {
     Executor executor(problem_, *course_, limit, parameters);
     for (const auto& [value, until] : required) executor.require(value, until);
+    for (ValueIndex v : favoured) executor.favour(v);
     if (executor.run()) {
       Schedule schedule = executor.schedule();
       prune(problem_, schedule);

@@ -34,7 +34,8 @@ class TIDEMARK_API Lookahead {
 
   // Returns what to replay so that the step stays within `limit`, or nothing if these parameters
   // find no way. The caller simulates it: the executor's own sums are a guide, not a promise.
-  std::optional<Schedule> run(Bytes limit, const LookaheadParameters& parameters) const;
+  std::optional<Schedule> run(Bytes limit, const LookaheadParameters& parameters,
+                              const std::vector<ValueIndex>& favoured = {}) const;
 
   struct Course;
 

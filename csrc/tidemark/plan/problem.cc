@@ -18,7 +18,7 @@ Problem::Problem(const StepGraph& graph) : graph_(&graph), unplanned_(simulate(g
   find_ops();
   find_values();
   find_gaps();
-  pinned_ = pinned_curve(*this, true);
+  dropped_ = dropped_curve(*this);
 }
 
 void Problem::find_ops() {
@@ -62,9 +62,9 @@ void Problem::find_values() {
   natural_end_.assign(graph_->values.size(), 0);
   for (EventIndex e = 0; e < n; ++e)
     for (ValueIndex v : graph_->events[e].frees) freed_at_[v] = e;
-  std::vector<EventIndex> next_action(n + 1, kNone);
+  next_action_.assign(n + 1, kNone);
   for (EventIndex e = n - 1; e >= 0; --e)
-    next_action[e] = is_actionable(*graph_, e) ? e : next_action[e + 1];
+    next_action_[e] = is_actionable(*graph_, e) ? e : next_action_[e + 1];
   for (ValueIndex v = 0; v < graph_->num_values(); ++v) {
     const Value& value = graph_->values[v];
     if (!value.holds.empty()) natural_end_[v] = end_of(v, value.holds.back());
@@ -73,7 +73,7 @@ void Problem::find_values() {
     if (value.producer == kNone) continue;
     // Before an op the value that it makes is not there yet.
     const EventIndex from = graph_->has_runtime_actions ? value.producer : value.producer + 1;
-    const EventIndex at = next_action[from];
+    const EventIndex at = next_action_[from];
     const bool is_there = at != kNone && (at == value.producer || natural_end_[v] > at);
     if (is_there && (value.overwritten_at == kNone || value.overwritten_at > at))
       keep_event_[v] = at;
@@ -112,19 +112,34 @@ bool Problem::is_droppable(const Gap& gap) const {
   const bool is_unpack = event.kind == EventKind::kUnpack;
   if (graph_->has_runtime_actions != is_unpack) return false;
   const auto& served = is_unpack ? event.values : event.inputs;
-  if (std::ranges::find(served, gap.value) == served.end()) return false;
-  return can_replay_at(gap.value, gap.time.end);
+  return std::ranges::find(served, gap.value) != served.end();
+}
+
+std::vector<int> Problem::first_of_each(const std::vector<Gap>& gaps) const {
+  std::vector<int> first;
+  int next = 0;
+  const int num_gaps = static_cast<int>(gaps.size());
+  for (ValueIndex v = 0; v <= graph_->num_values(); ++v) {
+    while (next < num_gaps && gaps[next].value < v) ++next;
+    first.push_back(next);
+  }
+  return first;
 }
 
 void Problem::find_gaps() {
-  for (const Gap& gap : tidemark::gaps(*graph_))
-    if (is_droppable(gap)) gaps_.push_back(gap);
-  int next = 0;
-  const int num_gaps = static_cast<int>(gaps_.size());
-  for (ValueIndex v = 0; v <= graph_->num_values(); ++v) {
-    while (next < num_gaps && gaps_[next].value < v) ++next;
-    first_gap_.push_back(next);
+  for (const Gap& gap : tidemark::gaps(*graph_)) {
+    if (!is_droppable(gap)) continue;
+    // What can be computed again at one event could be so at every earlier one.
+    const EventIndex first_chance = next_action_[gap.time.begin];
+    if (can_replay_at(gap.value, gap.time.end)) {
+      gaps_.push_back(gap);
+      restorable_gaps_.push_back(gap);
+    } else if (first_chance < gap.time.end && can_replay_at(gap.value, first_chance)) {
+      restorable_gaps_.push_back(gap);
+    }
   }
+  first_gap_ = first_of_each(gaps_);
+  first_restorable_gap_ = first_of_each(restorable_gaps_);
 }
 
 }  // namespace tidemark

@@ -24,13 +24,19 @@ class TIDEMARK_API Problem {
   // The curve with every gap kept.
   const Simulation& unplanned() const noexcept { return unplanned_; }
 
-  // What is live whatever a plan decides: pinned_curve of floor.h, with tails.
-  const std::vector<Reading>& pinned() const noexcept { return pinned_; }
+  // What is live when all of gaps() are dropped: dropped_curve of floor.h.
+  const std::vector<Reading>& dropped() const noexcept { return dropped_; }
 
   // The gaps that may be dropped: all of gaps(graph) whose value can be computed again at their
   // end. Sorted by value, then by time; those of `v` are [first_gap(v), first_gap(v + 1)).
   const std::vector<Gap>& gaps() const noexcept { return gaps_; }
   int first_gap(ValueIndex v) const { return first_gap_[v]; }
+
+  // The gaps that some plan may drop: those of gaps(), and those whose value can be computed again
+  // inside the gap, beside another one that is, but no more at its end. No planner looks for the
+  // latter; what is proven of all plans must reckon with them. Sorted as gaps().
+  const std::vector<Gap>& restorable_gaps() const noexcept { return restorable_gaps_; }
+  int first_restorable_gap(ValueIndex v) const { return first_restorable_gap_[v]; }
 
   // What a replay of op `e` needs to find, and what it brings back. A batch norm's running
   // statistics are in neither.
@@ -66,17 +72,21 @@ class TIDEMARK_API Problem {
   void find_values();
   void find_gaps();
   bool is_droppable(const Gap& gap) const;
+  std::vector<int> first_of_each(const std::vector<Gap>& gaps) const;
 
   const StepGraph* graph_;
   Simulation unplanned_;
-  std::vector<Reading> pinned_;
+  std::vector<Reading> dropped_;
   std::vector<Gap> gaps_;
   std::vector<int> first_gap_;
+  std::vector<Gap> restorable_gaps_;
+  std::vector<int> first_restorable_gap_;
   std::vector<std::vector<ValueIndex>> reads_;
   std::vector<std::vector<ValueIndex>> restores_;
   std::vector<std::vector<EventIndex>> readers_;
   std::vector<char> replayable_;
   std::vector<EventIndex> last_action_;
+  std::vector<EventIndex> next_action_;
   std::vector<EventIndex> keep_event_;
   std::vector<EventIndex> natural_end_;
   std::vector<EventIndex> freed_at_;

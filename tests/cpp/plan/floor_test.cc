@@ -14,7 +14,7 @@ TEST(Floor, IsWhatTheProgramHoldsAtTheWorstOp) {
 
 TEST(Floor, LeavesDroppableGapsOut) {
   const StepGraph graph = testing::chain();
-  const auto curve = pinned_curve(Problem(graph), true);
+  const auto curve = dropped_curve(Problem(graph));
   const std::vector<Reading> expected{
       {10, 110, 110}, {110, 210, 210}, {110, 117, 110}, {110, 210, 210}, {210, 230, 230}};
   EXPECT_EQ(curve, expected);
@@ -23,7 +23,7 @@ TEST(Floor, LeavesDroppableGapsOut) {
 TEST(Floor, KeepsWhatCannotBeComputedAgain) {
   StepGraph graph = testing::chain();
   graph.events[0].pinned = "collective";
-  EXPECT_EQ(pinned_curve(Problem(graph), true), simulate(graph).curve);
+  EXPECT_EQ(dropped_curve(Problem(graph)), simulate(graph).curve);
 }
 
 }  // namespace

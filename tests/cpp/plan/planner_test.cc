@@ -89,16 +89,17 @@ TEST(Planner, IsSeldomWorseThanTheBestOfAllSetsOfGaps) {
     const Problem problem(step);
     if (problem.gaps().size() > 8) continue;
     const Bytes floor = memory_floor(problem).bytes;
-    const Bytes budget = floor + (problem.unplanned().peak_bytes - floor) / 2;
-    const auto best = best_of_all_sets(problem, budget);
-    const auto answer = plan(step, budget);
-    if (best) {
+    for (int part : {1, 2, 3}) {
+      const Bytes budget = floor + (problem.unplanned().peak_bytes - floor) * part / 4;
+      const auto best = best_of_all_sets(problem, budget);
+      if (!best) continue;
       EXPECT_LE(lower_bound(problem, budget), *best) << seed;
+      const auto answer = plan(step, budget);
       ++num_cases;
       num_worse += !answer || answer->recompute_ns > *best;
     }
   }
-  EXPECT_GT(num_cases, 30);
+  EXPECT_GT(num_cases, 90);
   EXPECT_LT(num_worse * 5, num_cases) << num_worse << " of " << num_cases;
 }
 

@@ -1,0 +1,140 @@
+#include "tidemark/plan/keep_cut.h"
+
+#include <algorithm>
+
+#include "tidemark/plan/max_flow.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int kSource = 0;
+constexpr int kSink = 1;
+constexpr int kFirstNode = 2;
+// Capacities are nanoseconds times this, so that prices far below 1 ns per byte are told apart.
+constexpr double kScale = 1024;
+constexpr int kMostCuts = 24;
+
+}  // namespace
+
+KeepCut::KeepCut(const Problem& problem, EventIndex event)
+    : problem_(problem),
+      graph_(problem.graph()),
+      event_(event),
+      node_of_value_(graph_.values.size(), kNone),
+      node_of_op_(graph_.events.size(), kNone) {
+  find_pinned_blocks();
+  for (const Gap& gap : problem.restorable_gaps()) {
+    const bool is_open = gap.time.begin <= event && event < gap.time.end;
+    if (!is_open || is_resident(gap.value)) continue;
+    wanted_.push_back(gap.value);
+    add_value(gap.value);
+  }
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    const EventIndex op = graph_.values[values_[i]].producer;
+    if (node_of_op_[op] == kNone) add_op(op);
+  }
+  double cost = 1;
+  for (EventIndex op : ops_) cost += static_cast<double>(graph_.events[op].cost_ns);
+  most_capacity_ = cost * kScale;
+  int node = kFirstNode;
+  for (ValueIndex v : values_) node_of_value_[v] = node++;
+  for (EventIndex op : ops_) node_of_op_[op] = node++;
+}
+
+void KeepCut::add_value(ValueIndex v) {
+  if (node_of_value_[v] != kNone) return;
+  node_of_value_[v] = 0;
+  values_.push_back(v);
+}
+
+void KeepCut::add_op(EventIndex op) {
+  node_of_op_[op] = 0;
+  ops_.push_back(op);
+  for (ValueIndex v : problem_.reads(op))
+    if (!is_resident(v)) add_value(v);
+}
+
+// Whether `v` keeps its block at the moment whatever a plan says: as pinned_curve counts it.
+bool KeepCut::is_pinned(ValueIndex v) const {
+  const Value& value = graph_.values[v];
+  if (value.producer >= event_) return false;
+  const int first = problem_.first_restorable_gap(v);
+  const int last = problem_.first_restorable_gap(v + 1);
+  for (int g = first; g < last; ++g) {
+    const Interval& time = problem_.restorable_gaps()[g].time;
+    if (time.begin <= event_ && event_ < time.end) return false;
+  }
+  const bool can_go = value.producer != kNone && value.overwritten_at == kNone;
+  const bool ends_with_hold = (first < last || can_go) && !value.holds.empty();
+  const EventIndex end =
+      ends_with_hold ? problem_.end_of(v, value.holds.back()) : problem_.natural_end(v);
+  return end > event_;
+}
+
+void KeepCut::find_pinned_blocks() {
+  is_block_pinned_.assign(num_blocks(graph_), 0);
+  for (ValueIndex v = 0; v < graph_.num_values(); ++v)
+    if (is_pinned(v)) is_block_pinned_[graph_.values[v].block] = 1;
+}
+
+// Whether `v` costs nothing: the program holds it, or another version keeps the block it lies in.
+bool KeepCut::is_resident(ValueIndex v) const {
+  const Value& value = graph_.values[v];
+  return value.producer == kNone || value.producer >= event_ || is_block_pinned_[value.block] != 0;
+}
+
+Cut KeepCut::at_price(double ns_per_byte) const {
+  MaxFlow flow(kFirstNode + static_cast<int>(values_.size() + ops_.size()));
+  for (ValueIndex v : wanted_) flow.add_edge(kSource, node_of_value_[v], MaxFlow::kInfinite);
+  for (ValueIndex v : values_) {
+    const double price = ns_per_byte * static_cast<double>(graph_.values[v].bytes) * kScale;
+    // Dearer than to compute everything again is dear enough; the sums stay far from overflow.
+    const auto capacity = static_cast<MaxFlow::Capacity>(std::min(price, most_capacity_));
+    flow.add_edge(node_of_value_[v], node_of_op_[graph_.values[v].producer], capacity);
+  }
+  for (EventIndex op : ops_) {
+    const auto cost =
+        static_cast<MaxFlow::Capacity>(static_cast<double>(graph_.events[op].cost_ns) * kScale);
+    flow.add_edge(node_of_op_[op], kSink, problem_.is_replayable(op) ? cost : MaxFlow::kInfinite);
+    for (ValueIndex v : problem_.reads(op))
+      if (node_of_value_[v] != kNone)
+        flow.add_edge(node_of_op_[op], node_of_value_[v], MaxFlow::kInfinite);
+  }
+  flow.run(kSource, kSink);
+  Cut cut;
+  for (EventIndex op : ops_)
+    if (flow.is_on_source_side(node_of_op_[op])) cut.recompute_ns += graph_.events[op].cost_ns;
+  for (ValueIndex v : values_) {
+    if (!flow.is_on_source_side(node_of_value_[v])) continue;
+    if (flow.is_on_source_side(node_of_op_[graph_.values[v].producer])) continue;
+    cut.kept_bytes += graph_.values[v].bytes;
+    cut.kept.push_back(v);
+  }
+  std::ranges::sort(cut.kept);
+  return cut;
+}
+
+Cut KeepCut::within(Bytes room, Nanoseconds& bound) const {
+  bound = 0;
+  Cut large = at_price(0);
+  if (large.kept_bytes <= room) return large;
+  Cut small = at_price(most_capacity_);
+  // Capacities are rounded down: a cut may be found that costs a little more than the least.
+  const double rounding = static_cast<double>(values_.size()) / kScale;
+  // Between a cut that holds too much and one that fits, the price at which both cost the same.
+  for (int i = 0; i < kMostCuts && large.kept_bytes > small.kept_bytes; ++i) {
+    const double price = static_cast<double>(small.recompute_ns - large.recompute_ns) /
+                         static_cast<double>(large.kept_bytes - small.kept_bytes);
+    const auto cost = [&](const Cut& cut) {
+      return static_cast<double>(cut.recompute_ns) +
+             price * static_cast<double>(cut.kept_bytes - room);
+    };
+    Cut middle = at_price(price);
+    bound = std::max(bound, static_cast<Nanoseconds>(cost(middle) * (1 - 1e-9) - rounding));
+    if (cost(middle) >= cost(small) - rounding - 1) break;
+    (middle.kept_bytes > room ? large : small) = std::move(middle);
+  }
+  return small;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,63 @@
+// KeepCut: what to hold at one moment of a step, as a minimum cut.
+//
+// At a moment t every value that is wanted later either lies in memory or is computed again
+// afterwards, together with whatever that needs and is not in memory. With a price per byte held,
+// the cheapest such choice is a minimum cut: value -> its op costs price * bytes (hold it), op ->
+// sink costs the op's time (run it again; shared by all its outputs and readers), op -> what it
+// reads is infinite. The cuts of all prices give two things:
+//
+//   a bound: max over prices of cut(price) - price * room. No plan within the budget recomputes
+//   less: what it holds at t is one of the choices, and bytes beyond the room are not there.
+//   a keep set: what the cheapest choice holds at t, for planners to follow.
+//
+// Values that the program holds at t are there whatever a plan says, and cost nothing here.
+#pragma once
+
+#include <vector>
+
+#include "tidemark/base/bytes.h"
+#include "tidemark/base/export.h"
+#include "tidemark/plan/problem.h"
+
+namespace tidemark {
+
+// One choice of what to hold.
+struct Cut {
+  Bytes kept_bytes = 0;
+  Nanoseconds recompute_ns = 0;
+  std::vector<ValueIndex> kept;  // ascending
+};
+
+class TIDEMARK_API KeepCut {
+ public:
+  // Looks at the moment inside `event`. The problem must outlive this.
+  // REQUIRES: `event` is an op or a host event (at an unpack values come back in the middle).
+  KeepCut(const Problem& problem, EventIndex event);
+
+  // Returns the best choice at a price in nanoseconds per byte.
+  Cut at_price(double ns_per_byte) const;
+
+  // Returns the best choice found that holds at most `room` bytes besides what the program itself
+  // holds, or the one that holds least. Sets `bound` to what no choice within the room can beat.
+  Cut within(Bytes room, Nanoseconds& bound) const;
+
+ private:
+  void add_value(ValueIndex v);
+  void add_op(EventIndex op);
+  void find_pinned_blocks();
+  bool is_pinned(ValueIndex v) const;
+  bool is_resident(ValueIndex v) const;
+
+  const Problem& problem_;
+  const StepGraph& graph_;
+  EventIndex event_;
+  std::vector<char> is_block_pinned_;
+  std::vector<ValueIndex> wanted_;  // needed after the moment
+  std::vector<ValueIndex> values_;  // that may be held, and the ops that make them
+  std::vector<EventIndex> ops_;
+  std::vector<int> node_of_value_;
+  std::vector<int> node_of_op_;
+  double most_capacity_ = 0;
+};
+
+}  // namespace tidemark

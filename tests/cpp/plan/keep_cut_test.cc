@@ -1,0 +1,95 @@
+#include "tidemark/plan/keep_cut.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <vector>
+
+#include "plan/chain.h"
+#include "plan/random_graph.h"
+#include "tidemark/plan/floor.h"
+#include "tidemark/plan/max_flow.h"
+
+namespace tidemark {
+namespace {
+
+TEST(MaxFlow, FindsTheNarrowestPlace) {
+  MaxFlow flow(5);
+  flow.add_edge(0, 2, 10);
+  flow.add_edge(2, 3, 3);
+  flow.add_edge(2, 4, 4);
+  flow.add_edge(3, 1, MaxFlow::kInfinite);
+  flow.add_edge(4, 1, 2);
+  EXPECT_EQ(flow.run(0, 1), 5);
+  EXPECT_TRUE(flow.is_on_source_side(2));
+  EXPECT_TRUE(flow.is_on_source_side(4));
+  EXPECT_FALSE(flow.is_on_source_side(3));
+}
+
+TEST(MaxFlow, TakesBackWhatItPushedTheWrongWay) {
+  MaxFlow flow(6);
+  for (const auto& [from, to] :
+       std::vector<std::pair<int, int>>{{0, 2}, {0, 3}, {2, 4}, {3, 4}, {2, 5}, {4, 1}, {5, 1}})
+    flow.add_edge(from, to, 1);
+  EXPECT_EQ(flow.run(0, 1), 2);
+}
+
+// x -> a -> b, both saved and wanted again after the loss; b can be had again only from a.
+StepGraph two_saved() {
+  using testing::made;
+  using testing::op;
+  using testing::unpack;
+  StepGraph graph;
+  graph.values = {made(0, 10, kNone, {{0, 7}}), made(1, 100, 0, {{0, 2}, {5, 7}}),
+                  made(2, 40, 1, {{1, 3}, {3, 5}}), made(3, 8, 2, {{2, 7}})};
+  graph.values[1].handles = {{0, 1, 7}};
+  graph.values[2].handles = {{1, 2, 5}};
+  graph.values[2].holds = {{1, 2}, {3, 5}};
+  graph.entry.blocks = {0};
+  graph.entry.bytes_by_category[static_cast<int>(Category::kOther)] = 10;
+  graph.events = {op("first", Phase::kForward, {0}, {1}), op("second", Phase::kForward, {1}, {2}),
+                  op("loss", Phase::kForward, {0}, {3}),  unpack({1}, {2}),
+                  op("grad", Phase::kBackward, {2}, {}),  unpack({0}, {1}),
+                  op("grad", Phase::kBackward, {1}, {})};
+  graph.events[0].cost_ns = 1000;
+  graph.events[1].cost_ns = 10;
+  return graph;
+}
+
+TEST(KeepCut, ChargesTheDroppedAncestorsOfWhatIsDropped) {
+  const StepGraph graph = two_saved();
+  const Problem problem(graph);
+  const KeepCut cut(problem, 2);
+  Nanoseconds bound = 0;
+  EXPECT_EQ(cut.within(140, bound).kept, (std::vector<ValueIndex>{1, 2}));
+  EXPECT_EQ(bound, 0);
+  // The cheap one goes; and half of the dear one's bytes are no help.
+  EXPECT_EQ(cut.within(100, bound).kept, (std::vector<ValueIndex>{1}));
+  EXPECT_EQ(bound, 9);  // 10, rounded down
+  EXPECT_EQ(cut.within(0, bound).recompute_ns, 1010);
+  EXPECT_EQ(bound, 1009);
+}
+
+TEST(KeepCut, HoldsWithinTheRoom) {
+  for (int seed = 0; seed < 100; ++seed) {
+    const StepGraph graph = testing::random_graph(seed, {.num_ops = 20});
+    const Problem problem(graph);
+    const EventIndex event = problem.unplanned().peak_event;
+    if (graph.events[event].kind == EventKind::kUnpack) continue;
+    const KeepCut cut(problem, event);
+    const Bytes all = cut.at_price(0).kept_bytes;
+    Nanoseconds last = 0;
+    for (const Bytes room : {all, all / 2, all / 4, Bytes{0}}) {
+      Nanoseconds bound = 0;
+      const Cut choice = cut.within(room, bound);
+      if (choice.kept_bytes <= room) {
+        EXPECT_LE(bound, choice.recompute_ns) << seed;
+      }
+      EXPECT_GE(bound, last) << seed;
+      last = bound;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tidemark
