@@ -107,6 +107,13 @@ Nanoseconds LowerBound::at(Bytes budget) const {
   return best;
 }
 
+std::vector<ValueIndex> LowerBound::keep_set(Bytes budget, double share) const {
+  if (moments_.empty()) return {};
+  const auto room = static_cast<double>(budget - moments_.front().held_by_program);
+  Nanoseconds bound = 0;
+  return moments_.front().cut.within(static_cast<Bytes>(room * share), bound).kept;
+}
+
 Nanoseconds lower_bound(const Problem& problem, Bytes budget) {
   return LowerBound(problem).at(budget);
 }

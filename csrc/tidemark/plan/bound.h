@@ -26,6 +26,9 @@ class TIDEMARK_API LowerBound {
   // values reaches at some event gives the largest Nanoseconds: no plan exists.
   Nanoseconds at(Bytes budget) const;
 
+  // Returns what the cheapest choice at the highest moment holds in `share` of the room there.
+  std::vector<ValueIndex> keep_set(Bytes budget, double share) const;
+
  private:
   // A gap with its price; absent before events in (begin, end], as simulate counts a kept gap.
   struct Candidate {

@@ -33,6 +33,42 @@ std::vector<Move> moves_of(const Problem& problem, const Schedule& schedule) {
   return lists;
 }
 
+// The last event before `event` at which `v`, made by `op`, lay in memory on somebody's account.
+EventIndex last_there(const Problem& problem, const Schedule& schedule, ValueIndex v,
+                      EventIndex event) {
+  const Value& value = problem.graph().values[v];
+  EventIndex last = value.producer;
+  for (const Interval& hold : value.holds)
+    if (hold.begin < event) last = std::max(last, hold.end);
+  for (const ReplayList& list : schedule) {
+    if (list.event >= event) break;
+    if (list.event > last && std::ranges::binary_search(list.ops, value.producer))
+      last = list.event;
+  }
+  return last;
+}
+
+// Whether the room for what the move's replays serve is there, going by the curve as it is. What
+// the replays read may go then, so it is counted as room. Cheap, and seldom wrong.
+bool may_fit(const Problem& problem, const Candidate& candidate, const Move& move, Bytes budget) {
+  const StepGraph& graph = problem.graph();
+  Bytes room = budget;
+  for (EventIndex op : move.ops)
+    for (ValueIndex v : problem.reads(op))
+      if (graph.values[v].producer != kNone) room += graph.values[v].bytes;
+  for (EventIndex op : move.ops)
+    for (ValueIndex v : problem.restores(op)) {
+      const Value& value = graph.values[v];
+      const auto is_served = [&](const Interval& hold) { return hold.begin == move.event; };
+      if (std::ranges::none_of(value.holds, is_served)) continue;
+      const auto& curve = candidate.simulation.curve;
+      const EventIndex from = last_there(problem, candidate.schedule, v, move.event);
+      for (EventIndex e = from; e < move.event; ++e)
+        if (curve[e].peak + value.bytes > room) return false;
+    }
+  return true;
+}
+
 // Returns the schedule without the move's replays, or nothing if they are gone already or if
 // something they restore could not stay instead.
 std::optional<Schedule> without(const Problem& problem, const Schedule& schedule,
@@ -75,6 +111,7 @@ bool is_better(const Candidate& a, const Candidate& b) {
 Candidate cleanup(const Problem& problem, Candidate candidate, Bytes budget, int max_trials) {
   for (const Move& move : moves_of(problem, candidate.schedule)) {
     if (max_trials == 0) break;
+    if (!may_fit(problem, candidate, move, budget)) continue;
     auto schedule = without(problem, candidate.schedule, move);
     if (!schedule) continue;
     --max_trials;

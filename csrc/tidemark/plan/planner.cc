@@ -6,23 +6,13 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "tidemark/plan/bound.h"
 #include "tidemark/plan/emit.h"
 #include "tidemark/plan/floor.h"
-#include "tidemark/plan/policies.h"
+#include "tidemark/plan/ladder.h"
 #include "tidemark/plan/problem.h"
 
 namespace tidemark {
 namespace {
-
-// The least feasible budget is known to within this part of the range above the floor.
-constexpr Bytes kResolution = 512;
-
-// A plan and who made it.
-struct Found {
-  Candidate candidate;
-  std::string policy;
-};
 
 // Answers questions about one graph; what it learns from one serves the next.
 class Planner {
@@ -31,20 +21,19 @@ class Planner {
       : problem_(graph),
         options_(options),
         floor_(memory_floor(problem_)),
-        deadline_(Search::Clock::now() + std::chrono::duration_cast<Search::Clock::duration>(
-                                             std::chrono::duration<double>(options.time_limit_s))) {
-  }
+        ladder_(problem_, options.policy, deadline_of(options)) {}
 
   Result<Plan, PlanFailure> plan(Bytes budget);
 
-  // Returns the plan with the least peak that the policy finds.
-  const Found& least();
+  Bytes least_feasible_bytes() { return ladder_.least().candidate.simulation.peak_bytes; }
   const Problem& problem() const { return problem_; }
   const Floor& floor() const { return floor_; }
 
  private:
-  std::optional<Found> find(Bytes budget, Effort effort);
-  void descend();
+  static Search::Clock::time_point deadline_of(const PlanOptions& options) {
+    const std::chrono::duration<double> limit(options.time_limit_s);
+    return Search::Clock::now() + std::chrono::duration_cast<Search::Clock::duration>(limit);
+  }
   Plan finish(const Found& found, Bytes budget);
   PlanFailure fail(Bytes budget);
   std::vector<Bytes> fixed_by_category() const;
@@ -52,55 +41,15 @@ class Planner {
   Problem problem_;
   PlanOptions options_;
   Floor floor_;
-  Search::Clock::time_point deadline_;
-  bool is_late_ = false;
-  std::optional<Found> least_;
+  Ladder ladder_;
 };
-
-std::optional<Found> Planner::find(Bytes budget, Effort effort) {
-  Search search(problem_, budget, deadline_);
-  if (problem_.unplanned().peak_bytes <= budget) {
-    search.offer({}, options_.policy == "auto" ? "keep_all" : std::string_view(options_.policy));
-  } else {
-    look(options_.policy, search, effort);
-    if (effort == Effort::kFull) search.polish();
-  }
-  is_late_ |= search.is_late();
-  if (!search.best()) return std::nullopt;
-  return Found{*search.best(), std::string(search.policy())};
-}
-
-// Bisects the budgets between the floor and the least peak found. Whether a budget has a plan is
-// not monotone for heuristics, so the answer is what was found, not where the bisection ended.
-void Planner::descend() {
-  Bytes low = floor_.bytes;
-  const Bytes resolution =
-      std::max<Bytes>(1, (problem_.unplanned().peak_bytes - low) / kResolution);
-  while (least_->candidate.simulation.peak_bytes - low > resolution) {
-    const Bytes high = least_->candidate.simulation.peak_bytes;
-    const Bytes middle = low + (high - low) / 2;
-    auto found = find(middle, Effort::kQuick);
-    if (found && found->candidate.simulation.peak_bytes < high)
-      least_ = std::move(found);
-    else
-      low = middle;
-  }
-}
-
-const Found& Planner::least() {
-  if (!least_) {
-    least_ = find(problem_.unplanned().peak_bytes, Effort::kQuick);
-    descend();
-  }
-  return *least_;
-}
 
 Plan Planner::finish(const Found& found, Bytes budget) {
   Plan plan = make_plan(problem_, found.candidate.actions, found.policy, budget);
   plan.floor_bytes = floor_.bytes;
-  plan.lower_bound_ns = lower_bound(problem_, budget);
+  plan.lower_bound_ns = ladder_.bound().at(budget);
   if (options_.least_feasible)
-    plan.least_feasible_bytes = std::min(least().candidate.simulation.peak_bytes, plan.peak_bytes);
+    plan.least_feasible_bytes = std::min(least_feasible_bytes(), plan.peak_bytes);
   return plan;
 }
 
@@ -139,8 +88,9 @@ PlanFailure Planner::fail(Bytes budget) {
                       .unplanned_peak_bytes = problem_.unplanned().peak_bytes,
                       .fixed_by_category = fixed_by_category(),
                       .sentence = {}};
-  failure.reason = is_late_ ? PlanFailure::Reason::kTimeOut : PlanFailure::Reason::kInfeasible;
-  failure.least_feasible_bytes = least().candidate.simulation.peak_bytes;
+  failure.reason =
+      ladder_.is_late() ? PlanFailure::Reason::kTimeOut : PlanFailure::Reason::kInfeasible;
+  failure.least_feasible_bytes = least_feasible_bytes();
   const Event& op = problem_.graph().events[floor_.event];
   const std::string place = op.scope.empty() ? op.name : op.name + " in " + op.scope;
   failure.sentence = fmt::format(
@@ -150,16 +100,14 @@ PlanFailure Planner::fail(Bytes budget) {
       format_bytes(budget), budget, options_.policy, format_bytes(failure.least_feasible_bytes),
       failure.least_feasible_bytes, format_bytes(floor_.bytes), floor_.bytes, floor_.event, place,
       format_bytes(failure.unplanned_peak_bytes),
-      is_late_ ? "; the time limit ended the search, a longer one may find a plan" : "",
+      ladder_.is_late() ? "; the time limit ended the search, a longer one may find a plan" : "",
       by_category_text(failure.fixed_by_category));
   return failure;
 }
 
 Result<Plan, PlanFailure> Planner::plan(Bytes budget) {
   if (budget < floor_.bytes) return fail(budget);
-  std::optional<Found> found = find(budget, Effort::kFull);
-  // The way down to the least feasible budget may pass a plan that the direct way misses.
-  if (!found && least().candidate.simulation.peak_bytes <= budget) found = least();
+  const std::optional<Found> found = ladder_.best_within(budget);
   if (!found) return fail(budget);
   return finish(*found, budget);
 }
@@ -203,7 +151,7 @@ Frontier frontier(const StepGraph& graph, std::vector<Bytes> budgets, const Plan
   Planner planner(graph, options);
   Frontier frontier{.plans = {},
                     .infeasible = {},
-                    .least_feasible_bytes = planner.least().candidate.simulation.peak_bytes,
+                    .least_feasible_bytes = planner.least_feasible_bytes(),
                     .floor_bytes = planner.floor().bytes,
                     .unplanned_peak_bytes = planner.problem().unplanned().peak_bytes};
   if (budgets.empty())
@@ -216,7 +164,7 @@ Frontier frontier(const StepGraph& graph, std::vector<Bytes> budgets, const Plan
       frontier.infeasible.push_back(budget);
       continue;
     }
-    Plan plan = std::move(*answer);
+    Plan plan = *std::move(answer);
     // What fits in less fits here too.
     if (!frontier.plans.empty() && frontier.plans.back().recompute_ns < plan.recompute_ns) {
       const Nanoseconds bound = plan.lower_bound_ns;

@@ -4,28 +4,24 @@
 #include <array>
 #include <iterator>
 
-#include "tidemark/plan/lookahead.h"
 #include "tidemark/plan/segments.h"
 
 namespace tidemark {
 namespace {
 
 // Polishing simulates the step hundreds of times: only the few best schedules are worth it.
-constexpr std::size_t kPoolSize = 2;
-constexpr int kPolishTrials = 120;
+constexpr std::size_t kPoolSize = 3;
+constexpr int kLeastTrials = 32;
+constexpr int kMostTrials = 120;
+constexpr int kPolishEvents = 150'000;  // in all simulations of one polishing
 
-void keep_all(Search& search, Effort) { search.offer({}, "keep_all"); }
+void keep_all(Search& search) { search.offer(Schedule{}, "keep_all"); }
 
-void square_root(Search& search, Effort effort) {
-  for (int count : segment_counts(search.problem()))
-    for (SegmentWeight weight : {SegmentWeight::kOps, SegmentWeight::kBytes}) {
-      if (effort == Effort::kQuick && weight == SegmentWeight::kBytes) continue;
-      if (search.is_late()) return;
-      search.offer(segment_schedule(search.problem(), count, weight), "sqrt");
-    }
+void square_root(Search& search) {
+  for (const Candidate& candidate : search.bench().segments()) search.offer(candidate, "sqrt");
 }
 
-// The first ones win most often; a quick look takes only those.
+// The first ones win most often.
 constexpr std::array<LookaheadParameters, 18> kParameters{{
     {.alpha = 1, .beta = 1, .gamma = 1},
     {.alpha = 1, .beta = 0.5, .gamma = 1},
@@ -46,22 +42,46 @@ constexpr std::array<LookaheadParameters, 18> kParameters{{
     {.alpha = 1, .beta = 0.25, .gamma = 1, .headroom = 0.1},
     {.alpha = 1, .beta = 0.5, .gamma = 1, .headroom = 0.2},
 }};
-constexpr std::size_t kNumQuick = 3;
+constexpr double kNearBound = 1.03;
+// Parts of the room at the peak that a keep set fills; the rest is for replays to come.
+constexpr std::array<double, 3> kShares{0.95, 0.8, 0.4};
+constexpr std::array<LookaheadParameters, 2> kGuided{{
+    {.alpha = 1, .beta = 0.5, .gamma = 1},
+    {.alpha = 0.7, .beta = 0.25, .gamma = 0.6},
+}};
 
-void look_ahead(Search& search, Effort effort) {
-  const std::size_t count = effort == Effort::kQuick ? kNumQuick : kParameters.size();
-  const Lookahead lookahead(search.problem());
-  for (std::size_t i = 0; i < count && !search.is_late(); ++i)
-    if (auto schedule = lookahead.run(search.budget(), kParameters[i]))
-      search.offer(std::move(*schedule), "lookahead");
+void try_lookahead(Search& search, const LookaheadParameters& parameters,
+                   const std::vector<ValueIndex>& favoured) {
+  auto schedule = search.bench().lookahead().run(search.budget(), parameters, favoured);
+  if (schedule) search.offer(std::move(*schedule), "lookahead");
+}
+
+// So near to what no plan can beat that further parameters are not worth their time.
+bool is_near_the_bound(Search& search, Nanoseconds bound) {
+  if (!search.best()) return false;
+  const auto cost = static_cast<double>(search.best()->simulation.recompute_ns);
+  return cost <= static_cast<double>(bound) * kNearBound;
+}
+
+void look_ahead(Search& search) {
+  const LowerBound& bound = search.bench().bound();
+  const Nanoseconds least = bound.at(search.budget());
+  const auto is_done = [&] { return search.is_over() || is_near_the_bound(search, least); };
+  for (double share : kShares) {
+    const std::vector<ValueIndex> favoured = bound.keep_set(search.budget(), share);
+    for (const LookaheadParameters& parameters : kGuided)
+      if (!is_done()) try_lookahead(search, parameters, favoured);
+  }
+  for (const LookaheadParameters& parameters : kParameters)
+    if (!is_done()) try_lookahead(search, parameters, {});
 }
 
 struct Policy {
   std::string_view name;
-  void (*look)(Search&, Effort);
+  void (*look)(Search&);
 };
 
-void automatic(Search& search, Effort effort);
+void automatic(Search& search);
 
 constexpr Policy kPolicies[] = {
     {"auto", automatic},
@@ -70,9 +90,9 @@ constexpr Policy kPolicies[] = {
     {"lookahead", look_ahead},
 };
 
-void automatic(Search& search, Effort effort) {
+void automatic(Search& search) {
   for (const Policy& policy : kPolicies)
-    if (policy.look != automatic) policy.look(search, effort);
+    if (policy.look != automatic && !search.is_over()) policy.look(search);
 }
 
 }  // namespace
@@ -96,19 +116,21 @@ void Search::remember(Candidate candidate, std::string_view policy) {
 void Search::offer(Schedule schedule, std::string_view policy) {
   for (const Found& found : pool_)
     if (found.candidate.schedule == schedule) return;
-  auto candidate = judge(problem_, std::move(schedule));
-  if (!candidate) return;
-  if (!smallest_ || candidate->simulation.peak_bytes < smallest_->simulation.peak_bytes)
-    smallest_ = candidate;
-  if (candidate->simulation.peak_bytes <= budget_) remember(std::move(*candidate), policy);
+  if (auto candidate = judge(problem(), std::move(schedule))) offer(std::move(*candidate), policy);
+}
+
+void Search::offer(Candidate candidate, std::string_view policy) {
+  if (candidate.simulation.peak_bytes <= budget_) remember(std::move(candidate), policy);
 }
 
 void Search::polish() {
+  const int num_events = std::max(problem().graph().num_events(), 1);
+  const int num_trials = std::clamp(kPolishEvents / num_events, kLeastTrials, kMostTrials);
   const std::vector<Found> pool = std::move(pool_);
   pool_.clear();
   for (const Found& found : pool) {
     if (is_late()) return;
-    remember(cleanup(problem_, found.candidate, budget_, kPolishTrials), found.policy);
+    remember(cleanup(problem(), found.candidate, budget_, num_trials), found.policy);
   }
 }
 
@@ -122,9 +144,19 @@ bool is_policy(std::string_view name) {
   return std::ranges::any_of(kPolicies, [name](const Policy& p) { return p.name == name; });
 }
 
-void look(std::string_view name, Search& search, Effort effort) {
+void look(std::string_view name, Search& search) {
   for (const Policy& policy : kPolicies)
-    if (policy.name == name) policy.look(search, effort);
+    if (policy.name == name) policy.look(search);
+}
+
+const std::vector<Candidate>& Workbench::segments() {
+  if (segments_) return *segments_;
+  segments_.emplace();
+  for (int count : segment_counts(problem_))
+    for (SegmentWeight weight : {SegmentWeight::kOps, SegmentWeight::kBytes})
+      if (auto candidate = judge(problem_, segment_schedule(problem_, count, weight)))
+        segments_->push_back(std::move(*candidate));
+  return *segments_;
 }
 
 }  // namespace tidemark

@@ -11,36 +11,63 @@
 #include <string_view>
 #include <vector>
 
+#include "tidemark/plan/bound.h"
 #include "tidemark/plan/cleanup.h"
+#include "tidemark/plan/lookahead.h"
 #include "tidemark/plan/problem.h"
 
 namespace tidemark {
 
+// What the searches for one step share, whatever their budgets.
+class TIDEMARK_API Workbench {
+ public:
+  // The problem must outlive this.
+  explicit Workbench(const Problem& problem)
+      : problem_(problem), lookahead_(problem), bound_(problem) {}
+
+  const Problem& problem() const noexcept { return problem_; }
+  const Lookahead& lookahead() const noexcept { return lookahead_; }
+  const LowerBound& bound() const noexcept { return bound_; }
+  // The square-root schedules: they know no budget. Made when first asked for.
+  const std::vector<Candidate>& segments();
+
+ private:
+  const Problem& problem_;
+  Lookahead lookahead_;
+  LowerBound bound_;
+  std::optional<std::vector<Candidate>> segments_;
+};
+
+// How hard to look: a quick look decides only whether a budget has a plan.
+enum class Effort { kQuick, kFull };
+
 // A search for schedules: what it may spend, and what it has found so far.
-class Search {
+class TIDEMARK_API Search {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Search(const Problem& problem, Bytes budget, Clock::time_point deadline)
-      : problem_(problem), budget_(budget), deadline_(deadline) {}
+  // The workbench must outlive this.
+  Search(Workbench& bench, Bytes budget, Effort effort, Clock::time_point deadline)
+      : bench_(bench), budget_(budget), effort_(effort), deadline_(deadline) {}
 
-  const Problem& problem() const noexcept { return problem_; }
+  Workbench& bench() noexcept { return bench_; }
+  const Problem& problem() const noexcept { return bench_.problem(); }
   Bytes budget() const noexcept { return budget_; }
 
   // Returns whether the time limit came before the search was done. Once true it stays true.
   bool is_late();
+  // Returns whether to stop: late, or a quick look has found something.
+  bool is_over() { return is_late() || (effort_ == Effort::kQuick && best_); }
 
-  // Simulates the schedule and remembers it if it is the best so far that fits.
+  // Simulates the schedule and remembers it if it is one of the best so far that fit.
   void offer(Schedule schedule, std::string_view policy);
+  void offer(Candidate candidate, std::string_view policy);
 
   // Cleans up the best plans found.
   void polish();
 
   const std::optional<Candidate>& best() const noexcept { return best_; }
   std::string_view policy() const noexcept { return policy_; }
-
-  // The least peak of any schedule offered, fitting or not.
-  const std::optional<Candidate>& smallest() const noexcept { return smallest_; }
 
  private:
   struct Found {
@@ -49,24 +76,21 @@ class Search {
   };
   void remember(Candidate candidate, std::string_view policy);
 
-  const Problem& problem_;
+  Workbench& bench_;
   Bytes budget_;
+  Effort effort_;
   Clock::time_point deadline_;
   bool is_late_ = false;
   std::vector<Found> pool_;  // the few cheapest that fit, best first
   std::optional<Candidate> best_;
-  std::optional<Candidate> smallest_;
   std::string_view policy_;
 };
-
-// How hard to look: a quick look decides only whether a budget has a plan.
-enum class Effort { kQuick, kFull };
 
 TIDEMARK_API std::vector<std::string> policies();
 TIDEMARK_API bool is_policy(std::string_view name);
 
 // Offers the schedules of the named policy to the search.
 // REQUIRES: is_policy(name).
-TIDEMARK_API void look(std::string_view name, Search& search, Effort effort);
+TIDEMARK_API void look(std::string_view name, Search& search);
 
 }  // namespace tidemark

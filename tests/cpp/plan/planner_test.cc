@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -124,6 +126,28 @@ TEST(Planner, IsDeterministic) {
   const StepGraph step = random_graph(3, {.num_ops = 40});
   const Bytes budget = memory_floor(step).bytes * 5 / 4;
   EXPECT_EQ(plan(step, budget), plan(step, budget));
+}
+
+// Only frontier() promises it; plan() looks at some smaller budgets too.
+TEST(Planner, MoreBudgetSeldomCostsMoreTime) {
+  constexpr int kParts = 24;
+  int num_plans = 0;
+  int num_dearer = 0;
+  for (int seed = 0; seed < 10; ++seed) {
+    const StepGraph step = random_graph(seed, {.num_ops = 25});
+    const Bytes floor = memory_floor(step).bytes;
+    const Bytes range = simulate(step).peak_bytes - floor;
+    Nanoseconds least = std::numeric_limits<Nanoseconds>::max();
+    for (int part = 0; part <= kParts; ++part) {
+      const auto answer = plan(step, floor + range * part / kParts);
+      if (!answer) continue;
+      ++num_plans;
+      num_dearer += answer->recompute_ns > least;
+      least = std::min(least, answer->recompute_ns);
+    }
+  }
+  EXPECT_GT(num_plans, 200);
+  EXPECT_LT(num_dearer * 50, num_plans) << num_dearer << " of " << num_plans;
 }
 
 TEST(Planner, SaysNoWithTheNearestYes) {
