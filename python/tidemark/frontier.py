@@ -35,6 +35,8 @@ class Frontier(Sequence[Plan]):
     """The least budget in which a plan was found."""
     floor_bytes: int = 0
     """No plan at all can run the step in less."""
+    unplanned_peak_bytes: int = 0
+    """The peak with everything kept."""
 
     @overload
     def __getitem__(self, index: int) -> Plan: ...
@@ -107,4 +109,5 @@ def frontier(
         infeasible_budgets=tuple(found.infeasible),
         least_feasible_bytes=found.least_feasible_bytes,
         floor_bytes=found.floor_bytes,
+        unplanned_peak_bytes=found.unplanned_peak_bytes,
     )

@@ -248,7 +248,12 @@ class Plan:
 
 
 def plan(
-    graph: StepGraph, budget: int | str, *, policy: str = "auto", time_limit: float = 10.0
+    graph: StepGraph,
+    budget: int | str,
+    *,
+    policy: str = "auto",
+    time_limit: float = 10.0,
+    least_feasible: bool = False,
 ) -> Plan:
     """Makes a plan that runs `graph` within `budget`. Needs no torch and no device.
 
@@ -258,6 +263,8 @@ def plan(
         policy: "auto" for the best that is found, or the name of one policy: `policies` lists
             them.
         time_limit: seconds after which the best plan found so far is returned.
+        least_feasible: whether to look for the least budget with a plan too, for
+            `Plan.least_feasible_bytes`. Takes several times as long.
 
     Returns:
         A plan whose promised peak is within the budget.
@@ -275,7 +282,7 @@ def plan(
     """
     budget_bytes = parse_bytes(budget)
     started = time.perf_counter()
-    result = _core.plan(graph._handle, budget_bytes, policy, time_limit)
+    result = _core.plan(graph._handle, budget_bytes, policy, time_limit, least_feasible)
     seconds = time.perf_counter() - started
     if isinstance(result, _core.PlanFailure):
         raise _infeasible(graph, result)

@@ -108,11 +108,22 @@ def test_the_summary_has_what_the_command_promises(made: Plan) -> None:
     assert set(promised.split()) <= set(made.summary())
 
 
+def test_the_least_feasible_budget_is_found_when_asked_for(graph: StepGraph, made: Plan) -> None:
+    asked = tidemark.plan(graph, made.budget_bytes, least_feasible=True)
+
+    assert made.least_feasible_bytes is None
+    assert asked.least_feasible_bytes is not None
+    assert asked.floor_bytes <= asked.least_feasible_bytes <= asked.peak_bytes
+    least = tidemark.plan(graph, asked.least_feasible_bytes)
+    assert least.peak_bytes <= asked.least_feasible_bytes
+
+
 def test_the_frontier_spans_the_range_and_never_gets_slower(graph: StepGraph) -> None:
     curve = tidemark.frontier(graph, points=5)
 
     assert len(curve) == 5
     assert curve[-1].recompute_ns == 0
+    assert curve[-1].budget_bytes == curve.unplanned_peak_bytes == graph.peak_bytes
     times = [made.recompute_ns for made in curve]
     assert times == sorted(times, reverse=True)
     assert curve[0].budget_bytes == curve.least_feasible_bytes >= curve.floor_bytes

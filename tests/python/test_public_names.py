@@ -25,7 +25,7 @@ COMMANDS = {
 
 SIGNATURES = {
     "checkpoint": "(fn, *args, **kwargs)",
-    "plan": "(graph, budget, *, policy='auto', time_limit=10.0)",
+    "plan": "(graph, budget, *, policy='auto', time_limit=10.0, least_feasible=False)",
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
     "simulate": "(graph, plan=None)",
     "validate": "(graph, plan)",

@@ -92,20 +92,6 @@ void write_value(JsonWriter& out, const Value& value) {
   out.end_object();
 }
 
-template <typename T, typename WriteItem>
-void write_lines(JsonWriter& out, std::string_view key, const std::vector<T>& items,
-                 WriteItem write) {
-  out.new_line();
-  out.key(key);
-  out.begin_array();
-  for (const T& item : items) {
-    out.new_line();
-    write(out, item);
-  }
-  out.new_line();
-  out.end_array();
-}
-
 // Reading ---------------------------------------------------------------------------------------
 
 std::vector<InPlace> read_in_place(JsonReader& in) {
@@ -332,12 +318,7 @@ void save_graph(const StepGraph& graph, const std::string& path) {
 }
 
 StepGraph load_graph(const std::string& path) {
-  const std::string json = read_json_file(path, "step graph");
-  try {
-    return graph_from_json(json);
-  } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(path + ": " + error.what());
-  }
+  return load_json_file(path, "step graph", graph_from_json);
 }
 
 }  // namespace tidemark

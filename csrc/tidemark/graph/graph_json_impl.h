@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "tidemark/graph/graph.h"
@@ -14,6 +15,21 @@ namespace tidemark {
 
 void write_entry(JsonWriter& out, const Entry& entry);
 void read_entry(JsonReader& in, Entry& entry);
+
+// Writes an array with one item per line; `write(out, item)` writes one.
+template <typename T, typename WriteItem>
+void write_lines(JsonWriter& out, std::string_view key, const std::vector<T>& items,
+                 WriteItem write) {
+  out.new_line();
+  out.key(key);
+  out.begin_array();
+  for (const T& item : items) {
+    out.new_line();
+    write(out, item);
+  }
+  out.new_line();
+  out.end_array();
+}
 
 // Reads "version" and refuses any but `known`.
 void read_version(JsonReader& in, int known, int& version);

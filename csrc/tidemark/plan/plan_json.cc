@@ -121,20 +121,6 @@ void write_item(JsonWriter& out, const SignatureItem& item) {
   out.end_object();
 }
 
-template <typename T, typename WriteItem>
-void write_lines(JsonWriter& out, std::string_view key, const std::vector<T>& items,
-                 WriteItem write) {
-  out.new_line();
-  out.key(key);
-  out.begin_array();
-  for (const T& item : items) {
-    out.new_line();
-    write(out, item);
-  }
-  out.new_line();
-  out.end_array();
-}
-
 void write_signature(JsonWriter& out, const Signature& signature) {
   out.begin_object();
   out.key("entry");
@@ -316,13 +302,6 @@ void save_plan(const Plan& plan, const std::string& path) {
   write_json_file(path, to_json(plan), "plan");
 }
 
-Plan load_plan(const std::string& path) {
-  const std::string json = read_json_file(path, "plan");
-  try {
-    return plan_from_json(json);
-  } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(path + ": " + error.what());
-  }
-}
+Plan load_plan(const std::string& path) { return load_json_file(path, "plan", plan_from_json); }
 
 }  // namespace tidemark

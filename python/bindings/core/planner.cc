@@ -22,9 +22,12 @@ PlanOptions options_of(const std::string& policy, double time_limit) {
 }
 
 std::variant<Plan, PlanFailure> plan_unlocked(const BoundGraph& bound, Bytes budget,
-                                              const std::string& policy, double time_limit) {
+                                              const std::string& policy, double time_limit,
+                                              bool least_feasible) {
   const py::gil_scoped_release unlocked;
-  Result<Plan, PlanFailure> answer = plan(bound.graph, budget, options_of(policy, time_limit));
+  PlanOptions options = options_of(policy, time_limit);
+  options.least_feasible = least_feasible;
+  Result<Plan, PlanFailure> answer = plan(bound.graph, budget, options);
   if (!answer) return answer.failure();
   return *std::move(answer);
 }
