@@ -339,6 +339,19 @@ def test_what_depends_on_data_is_refused_by_name() -> None:
         tidemark.record(lambda: weight[weight > 0].sum().backward(), device="cpu")
 
 
+def test_batches_come_from_a_loader_that_shuffles() -> None:
+    model = layers()
+    data = torch.utils.data.TensorDataset(torch.randn(12, 48))
+    loader = torch.utils.data.DataLoader(data, batch_size=4, shuffle=True)
+
+    def step() -> None:
+        for (x,) in loader:
+            model(x).sum().backward()
+        model.zero_grad()
+
+    assert structure(tidemark.record(step, device="cpu")) == structure(tidemark.record(step))
+
+
 def test_a_number_is_not_known_once_the_step_has_written_it() -> None:
     count = torch.tensor(7.0)
     seen: list[float] = []

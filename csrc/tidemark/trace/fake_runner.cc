@@ -85,10 +85,12 @@ void run_on(c10::Device device, const c10::OperatorHandle& op, const std::vector
   op.callBoxed(stack);
 }
 
-// Views whose schemas do not say so, and is_pinned and the like. (One that reads data throws.)
-bool needs_no_data(const c10::FunctionSchema& schema) {
-  if (schema.name() == "aten::unsafe_split" || schema.name() == "aten::unsafe_split_with_sizes") {
-    return true;
+// Views whose schemas do not say so; index vectors, whose numbers samplers read; is_pinned and the
+// like. (One that reads data throws.)
+bool is_run(const c10::FunctionSchema& schema) {
+  for (const char* name :
+       {"aten::unsafe_split", "aten::unsafe_split_with_sizes", "aten::arange", "aten::randperm"}) {
+    if (schema.name() == name) return true;
   }
   const auto& returns = schema.returns();
   return !returns.empty() && std::none_of(returns.begin(), returns.end(), [](const auto& result) {
@@ -155,7 +157,7 @@ void FakeRunner::run(const c10::OperatorHandle& op, c10::DispatchKeySet keys, St
     estimates_.push_back({static_cast<Nanoseconds>(device_.overhead_ns), 0});
     return;
   }
-  if (needs_no_data(schema)) {
+  if (is_run(schema)) {
     run_op_below(op, keys, stack);
     estimates_.push_back({static_cast<Nanoseconds>(device_.overhead_ns), 0});
     return;

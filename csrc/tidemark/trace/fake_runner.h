@@ -6,7 +6,7 @@
 // storages of StepAllocator. Everything above the tap (autograd, its saved tensors, its stealing of
 // gradients, composite ops) sees plain tensors and does exactly what it does in a real step, and
 // the recorder sees the same ops, blocks and lifetimes. Real tensors may take part and keep their
-// data.
+// data; arange and randperm make real ones, because samplers read them.
 //
 // LIMITS. Reading a dataless tensor's data throws. item() of a tensor whose number is unknown gives
 // 1 (false, if it is a bool). Ops whose result sizes depend on data throw NotSupported.
