@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 #include <set>
 #include <tuple>
 
@@ -233,14 +234,14 @@ void prune(const Problem& problem, Schedule& schedule) {
     }
     e = down;
   };
-  for (auto list = schedule.rbegin(); list != schedule.rend(); ++list) {
-    want_served_down_to(list->event);
+  for (ReplayList& list : std::views::reverse(schedule)) {
+    want_served_down_to(list.event);
     std::vector<EventIndex> used;
-    for (auto op = list->ops.rbegin(); op != list->ops.rend(); ++op) {
+    for (auto op = list.ops.rbegin(); op != list.ops.rend(); ++op) {
       const auto& results = problem.restores(*op);
       const bool is_used = std::ranges::any_of(results, [&](ValueIndex v) {
         const auto holds_it = [&](const Interval& hold) {
-          return hold.begin < list->event && list->event < hold.end;
+          return hold.begin < list.event && list.event < hold.end;
         };
         return is_wanted[v] && std::ranges::none_of(graph.values[v].holds, holds_it);
       });
@@ -250,7 +251,7 @@ void prune(const Problem& problem, Schedule& schedule) {
       used.push_back(*op);
     }
     std::ranges::reverse(used);
-    list->ops = std::move(used);
+    list.ops = std::move(used);
   }
   std::erase_if(schedule, [](const ReplayList& list) { return list.ops.empty(); });
 }

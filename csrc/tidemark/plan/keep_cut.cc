@@ -29,8 +29,9 @@ KeepCut::KeepCut(const Problem& problem, EventIndex event)
     wanted_.push_back(gap.value);
     add_value(gap.value);
   }
-  for (std::size_t i = 0; i < values_.size(); ++i) {
-    const EventIndex op = graph_.values[values_[i]].producer;
+  // An op adds what it reads: the list grows on the way.
+  for (std::size_t next = 0; next < values_.size();) {
+    const EventIndex op = graph_.values[values_[next++]].producer;
     if (node_of_op_[op] == kNone) add_op(op);
   }
   double cost = 1;

@@ -20,7 +20,7 @@ constexpr Bytes kCoarsest = 16;
 // have so many events in all, within limits.
 constexpr int kPatienceEvents = 4'000;
 constexpr int kLeastPatience = 2;
-constexpr int kMostPatience = 8;
+constexpr int kMostPatience = 4;
 
 std::vector<Bytes> places(Bytes floor, Bytes top) {
   std::vector<Bytes> budgets{floor};

@@ -128,6 +128,7 @@ void check_budget(Bytes budget) {
 
 std::vector<Bytes> even_budgets(Bytes least, Bytes most, int num_points) {
   std::vector<Bytes> budgets;
+  budgets.reserve(num_points);
   for (int i = 0; i < num_points; ++i)
     budgets.push_back(i + 1 == num_points ? most : least + (most - least) / (num_points - 1) * i);
   return budgets;

@@ -22,7 +22,6 @@ namespace tidemark {
 namespace {
 
 using testing::random_graph;
-using testing::RandomGraphOptions;
 
 std::string explain(const std::optional<Violation>& violation) {
   return violation ? std::string(to_string(violation->rule)) + ": " + violation->sentence : "valid";
