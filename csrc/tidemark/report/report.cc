@@ -61,6 +61,7 @@ void keep_largest(std::vector<PeakValue>& values, int limit) {
 
 std::vector<ScopeBytes> largest_scopes(const std::map<std::string, Bytes>& scopes, int limit) {
   std::vector<ScopeBytes> result;
+  result.reserve(scopes.size());
   for (const auto& [scope, bytes] : scopes) result.push_back({scope, bytes});
   std::stable_sort(result.begin(), result.end(),
                    [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
