@@ -1,0 +1,58 @@
+#include "tidemark/base/pointer_map.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <unordered_map>
+
+namespace tidemark {
+namespace {
+
+const void* address(std::uintptr_t number) { return reinterpret_cast<const void*>(number * 64); }
+
+TEST(PointerMapTest, FindsNothingWhenEmpty) {
+  PointerMap<int> map;
+  EXPECT_EQ(map.find(address(1)), nullptr);
+  EXPECT_FALSE(map.erase(address(1)));
+  EXPECT_EQ(map.size(), 0u);
+}
+
+TEST(PointerMapTest, AssignsAgain) {
+  PointerMap<int> map;
+  map.insert_or_assign(address(1), 7);
+  map.insert_or_assign(address(1), 8);
+  EXPECT_EQ(*map.find(address(1)), 8);
+  EXPECT_EQ(map.size(), 1u);
+}
+
+// Few addresses and many operations: probe runs form, wrap around and are cut by erasing.
+TEST(PointerMapTest, AgreesWithAStandardMapUnderRandomUse) {
+  std::mt19937 random(7);
+  PointerMap<int> map;
+  std::unordered_map<const void*, int> expected;
+  for (int i = 0; i < 20000; ++i) {
+    const void* key = address(1 + random() % 96);
+    if (random() % 2 == 0) {
+      map.insert_or_assign(key, i);
+      expected[key] = i;
+    } else {
+      EXPECT_EQ(map.erase(key), expected.erase(key) > 0);
+    }
+    ASSERT_EQ(map.size(), expected.size());
+  }
+  for (std::uintptr_t number = 1; number <= 96; ++number) {
+    const auto it = expected.find(address(number));
+    const int* found = map.find(address(number));
+    ASSERT_EQ(found != nullptr, it != expected.end());
+    if (found != nullptr) EXPECT_EQ(*found, it->second);
+  }
+  std::size_t visited = 0;
+  map.for_each([&](const void* key, int value) {
+    EXPECT_EQ(expected.at(key), value);
+    ++visited;
+  });
+  EXPECT_EQ(visited, expected.size());
+}
+
+}  // namespace
+}  // namespace tidemark
