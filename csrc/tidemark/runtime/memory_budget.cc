@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <map>
-#include <set>
 #include <stdexcept>
 
-#include "tidemark/plan/signature.h"
 #include "tidemark/plan/simulate.h"
+#include "tidemark/trace/tap.h"
 
 namespace tidemark {
 namespace {
@@ -18,15 +16,8 @@ const MemoryBudget* running = nullptr;
 
 StepAllocator& allocator() { return StepAllocator::instance(); }
 
-std::vector<Bytes> sorted_sizes(const std::vector<LiveBlock>& blocks,
-                                const std::set<AllocationId>& ids, bool inside) {
-  std::vector<Bytes> sizes;
-  for (const auto& block : blocks) {
-    if ((ids.count(block.id) > 0) == inside) sizes.push_back(block.bytes);
-  }
-  std::sort(sizes.begin(), sizes.end());
-  return sizes;
-}
+// A form of the step that does not come back within so many steps is not waited for.
+constexpr int kMostWatchedInARow = 16;
 
 }  // namespace
 
@@ -53,7 +44,6 @@ void MemoryBudget::close() {
   if (!is_open_) return;
   if (step_ != nullptr) leave(true);
   is_open_ = false;
-  for (const auto& [storage, known] : foreign_) allocator().add_foreign(-known.bytes);
   foreign_.clear();
   allocator().release();
 }
@@ -66,11 +56,11 @@ MemoryBudget::Scope::Scope(MemoryBudget& budget)
 MemoryBudget::Scope::~Scope() { budget_.leave(std::uncaught_exceptions() > num_exceptions_); }
 
 const StepGraph* MemoryBudget::graph() const noexcept {
-  return variants_.empty() ? nullptr : &variants_.front()->graph;
+  return variants_.empty() ? nullptr : &variants_.newest().graph;
 }
 
 const Plan* MemoryBudget::plan() const noexcept {
-  if (!variants_.empty() && variants_.front()->script) return &variants_.front()->script->plan();
+  if (!variants_.empty() && variants_.newest().script) return &variants_.newest().script->plan();
   return prior_ ? &prior_->plan() : nullptr;
 }
 
@@ -79,29 +69,32 @@ void MemoryBudget::enter() {
   if (running != nullptr) {
     throw std::logic_error("tidemark: step() inside a step; leave the first one before");
   }
-  forget_dead_foreign();
+  foreign_.forget_dead();
   count_tracked();
-  entry_blocks_ = allocator().live_blocks();
-  current_ = must_watch_ ? nullptr : find_variant(entry_blocks_);
+  entry_.emplace();
   StepOptions options;
   options.limit = memory_;
   options.find_place = find_place_;
-  if (current_ != nullptr) {
-    options.script = script_within_budget(*current_);
-    options.alternatives = alternatives();
+  choose_plan(options);
+  if (options.record) entry_->blocks();
+  step_ = std::make_shared<Step>(std::move(options), foreign_);
+  running = this;
+  step_->begin();
+}
+
+void MemoryBudget::choose_plan(StepOptions& options) {
+  Variant* known = num_to_watch_ > 0 ? nullptr : variants_.find(*entry_);
+  if (known != nullptr) {
+    options.script = script_within_budget(*known);
+    options.alternatives = variants_.alternatives_to(*known, *entry_);
     options.is_exact = true;
     options.record = false;
     ++num_cache_hits_;
-  } else if (prior_ == nullptr && !variants_.empty() && variants_.front()->failure) {
-    refuse(*variants_.front());
+  } else if (prior_ == nullptr && !variants_.empty() && variants_.newest().failure) {
+    refuse(variants_.newest());
   } else {
-    options.script = prior_ != nullptr ? prior_ : script_of_other_sizes();
+    options.script = prior_ != nullptr ? prior_ : variants_.script_of_other_sizes(*entry_);
   }
-  step_ = std::make_shared<Step>(
-      std::move(options),
-      [this](c10::StorageImpl* storage, Bytes bytes) { return count_foreign(storage, bytes); });
-  running = this;
-  step_->begin();
 }
 
 void MemoryBudget::leave(bool aborted) {
@@ -111,16 +104,35 @@ void MemoryBudget::leave(bool aborted) {
   running = nullptr;
   exceeded_ = step->exceeded();
   count(outcome);
-  use_variant_of(outcome.script.get());
-  if (aborted) {
-    must_watch_ = exceeded_ && outcome.kind != StepKind::kWatched;  // or it would fail again
-    return;
-  }
+  variants_.note_use(outcome.script.get());
   if (outcome.kind == StepKind::kPlanned && outcome.peak_bytes != *outcome.promised_bytes) {
     last_.difference = "the peak differs from the promised one";
   }
-  must_watch_ = !outcome.graph && outcome.kind != StepKind::kPlanned;
-  if (outcome.graph) add_variant(outcome);
+  if (!aborted) {
+    learn_from(outcome);
+  } else if (exceeded_ && outcome.kind != StepKind::kWatched) {
+    watch_for(std::move(outcome.unknown_form));  // or it would fail again
+  }
+}
+
+// A step that began like a known one and went on otherwise was not recorded. The steps that follow
+// are, until one begins like it: programs that take turns between kinds of step come back to it.
+void MemoryBudget::learn_from(StepOutcome& outcome) {
+  if (outcome.graph) {
+    if (num_to_watch_ > 0) --num_to_watch_;
+    Variant& variant = variants_.add(std::move(*outcome.graph), outcome.active_at_entry, *entry_);
+    if (variant.script == nullptr) plan_variant(variant, memory_);
+    const bool is_found = variant.script == nullptr || !unknown_form_ ||
+                          unknown_form_->is_start_of(variant.script->ops());
+    if (is_found) num_to_watch_ = 0;
+  } else if (outcome.kind != StepKind::kPlanned) {
+    watch_for(std::move(outcome.unknown_form));
+  }
+}
+
+void MemoryBudget::watch_for(std::optional<UnknownForm> form) {
+  num_to_watch_ = kMostWatchedInARow;
+  unknown_form_ = std::move(form);
 }
 
 void MemoryBudget::count(const StepOutcome& outcome) {
@@ -150,111 +162,23 @@ void MemoryBudget::count_tracked() {
     if (!tensor.defined() || !is_plain(tensor)) continue;
     c10::StorageImpl* storage =
         tensor.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl();
-    if (allocator().id_of(*storage) != kNoAllocation) continue;
-    const auto bytes = static_cast<Bytes>(storage->nbytes());
-    if (!count_foreign(storage, bytes)) allocator().add_foreign(bytes);
+    const bool is_counted = StepAllocator::is_counted(*storage);
+    if (is_counted || storage->nbytes() == 0 || foreign_.contains(storage)) continue;
+    foreign_.add(storage, static_cast<Bytes>(storage->nbytes()));
   }
 }
 
-bool MemoryBudget::count_foreign(c10::StorageImpl* storage, Bytes bytes) {
-  if (foreign_.count(storage) > 0) return true;
-  auto owned = c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(storage);
-  foreign_.emplace(storage,
-                   ForeignStorage{c10::weak_intrusive_ptr<c10::StorageImpl>(owned), bytes});
-  return false;
-}
-
-void MemoryBudget::forget_dead_foreign() {
-  for (auto it = foreign_.begin(); it != foreign_.end();) {
-    if (it->second.weak.expired()) {
-      allocator().add_foreign(-it->second.bytes);
-      it = foreign_.erase(it);
-    } else {
-      ++it;
-    }
-  }
-}
-
-// ---- variants
-
-// Every live block should be of a size that the variant touched, let die, or left alone, and every
-// block that it touched or let die should be there.
-MemoryBudget::EntryDifference MemoryBudget::difference(const Variant& variant,
-                                                       const std::vector<LiveBlock>& live) const {
-  std::multiset<Bytes> wanted(variant.entry.begin(), variant.entry.end());
-  EntryDifference result;
-  for (const LiveBlock& block : live) {
-    auto found = wanted.find(block.bytes);
-    if (found != wanted.end()) {
-      wanted.erase(found);
-    } else if (!std::binary_search(variant.untouched.begin(), variant.untouched.end(),
-                                   block.bytes)) {
-      ++result.num_unexpected;
-    }
-  }
-  result.num_missing = wanted.size();
-  return result;
-}
-
-bool MemoryBudget::matches(const Variant& variant, const std::vector<LiveBlock>& live) const {
-  const auto [num_missing, num_unexpected] = difference(variant, live);
-  return num_missing == 0 && num_unexpected == 0;
-}
-
-// Of the latest variant whose entry state has as many blocks, some of them of other sizes.
-std::shared_ptr<const PlanScript> MemoryBudget::script_of_other_sizes() const {
-  for (const auto& variant : variants_) {
-    const auto [num_missing, num_unexpected] = difference(*variant, entry_blocks_);
-    if (num_missing == num_unexpected && variant->script) return variant->script;
-  }
-  return nullptr;
-}
-
-MemoryBudget::Variant* MemoryBudget::find_variant(const std::vector<LiveBlock>& live) {
-  for (auto it = variants_.begin(); it != variants_.end(); ++it) {
-    if (!matches(**it, live)) continue;
-    std::rotate(variants_.begin(), it, it + 1);
-    return variants_.front().get();
-  }
-  return nullptr;
-}
-
-// Other recorded forms of the step that begin in the same state.
-std::vector<std::shared_ptr<const PlanScript>> MemoryBudget::alternatives() const {
-  std::vector<std::shared_ptr<const PlanScript>> result;
-  for (const auto& variant : variants_) {
-    if (variant.get() == current_ || !variant->script) continue;
-    if (matches(*variant, entry_blocks_)) result.push_back(variant->script);
-  }
-  return result;
-}
-
-void MemoryBudget::use_variant_of(const PlanScript* script) {
-  auto it = std::find_if(variants_.begin(), variants_.end(),
-                         [&](const auto& variant) { return variant->script.get() == script; });
-  if (script != nullptr && it != variants_.end()) std::rotate(variants_.begin(), it, it + 1);
-}
-
-void MemoryBudget::add_variant(StepOutcome& outcome) {
-  auto variant = std::make_unique<Variant>();
-  std::set<AllocationId> active(outcome.touched_at_entry.begin(), outcome.touched_at_entry.end());
-  active.insert(outcome.dead_at_entry.begin(), outcome.dead_at_entry.end());
-  variant->entry = sorted_sizes(entry_blocks_, active, true);
-  variant->untouched = sorted_sizes(entry_blocks_, active, false);
-  variant->graph = std::move(*outcome.graph);
-  plan_variant(*variant, memory_);
-  variants_.insert(variants_.begin(), std::move(variant));
-}
+// ---- plans
 
 // Whether the plan that was given is for this very step. One from an estimate may be for its ops
 // and sizes, and still promise another peak: workspace was modelled there and is known here.
-bool MemoryBudget::was_given_plan_for(const StepGraph& graph) const {
-  return options_.plan && options_.plan->graph_hash == graph_hash(graph) &&
-         simulate(graph, *options_.plan).peak_bytes == options_.plan->peak_bytes;
+bool MemoryBudget::was_given_plan_for(const Variant& variant) const {
+  return options_.plan && options_.plan->graph_hash == variant.graph_hash &&
+         simulate(variant.graph, *options_.plan).peak_bytes == options_.plan->peak_bytes;
 }
 
 void MemoryBudget::plan_variant(Variant& variant, Bytes budget) {
-  if (was_given_plan_for(variant.graph) && options_.plan->peak_bytes <= budget) {
+  if (was_given_plan_for(variant) && options_.plan->peak_bytes <= budget) {
     variant.script = prior_;
     variant.failure.reset();
     return;

@@ -33,7 +33,9 @@
 #include "tidemark/plan/plan.h"
 #include "tidemark/plan/planner.h"
 #include "tidemark/report/report.h"
+#include "tidemark/runtime/foreign_storages.h"
 #include "tidemark/runtime/step.h"
+#include "tidemark/runtime/variants.h"
 
 namespace tidemark {
 
@@ -124,49 +126,23 @@ class TIDEMARK_API MemoryBudget {
   void set_place_finder(PlaceFinder finder) { find_place_ = std::move(finder); }
 
  private:
-  // One recorded form of the step.
-  struct Variant {
-    StepGraph graph;
-    std::shared_ptr<const PlanScript> script;
-    std::optional<PlanFailure> failure;
-    std::vector<Bytes> entry;      // sorted sizes: blocks it touched or let die
-    std::vector<Bytes> untouched;  // sorted sizes: what else was alive
-  };
-
-  // Blocks of the variant's entry state that are not alive, and live ones that it does not know.
-  struct EntryDifference {
-    std::size_t num_missing = 0;
-    std::size_t num_unexpected = 0;
-  };
-
   void count_tracked();
-  bool count_foreign(c10::StorageImpl* storage, Bytes bytes);
-  void forget_dead_foreign();
-  Variant* find_variant(const std::vector<LiveBlock>& live);
-  EntryDifference difference(const Variant& variant, const std::vector<LiveBlock>& live) const;
-  bool matches(const Variant& variant, const std::vector<LiveBlock>& live) const;
-  std::shared_ptr<const PlanScript> script_of_other_sizes() const;
-  std::vector<std::shared_ptr<const PlanScript>> alternatives() const;
-  void use_variant_of(const PlanScript* script);
-  bool was_given_plan_for(const StepGraph& graph) const;
+  void choose_plan(StepOptions& options);
+  void learn_from(StepOutcome& outcome);
+  void watch_for(std::optional<UnknownForm> form);
+  bool was_given_plan_for(const Variant& variant) const;
   void plan_variant(Variant& variant, Bytes budget);
   std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);
-  void add_variant(StepOutcome& outcome);
   void count(const StepOutcome& outcome);
   [[noreturn]] static void refuse(const Variant& variant);
 
   Bytes memory_;
   MemoryBudgetOptions options_;
-  std::vector<std::unique_ptr<Variant>> variants_;  // most recently used first
+  Variants variants_;
   std::shared_ptr<const PlanScript> prior_;
   std::shared_ptr<Step> step_;
-  Variant* current_ = nullptr;
-  std::vector<LiveBlock> entry_blocks_;
-  struct ForeignStorage {
-    c10::weak_intrusive_ptr<c10::StorageImpl> weak;
-    Bytes bytes;
-  };
-  std::unordered_map<c10::StorageImpl*, ForeignStorage> foreign_;
+  std::optional<EntryState> entry_;  // of the step that runs
+  ForeignStorages foreign_;
   PlaceFinder find_place_;
   StepCounts counts_;
   LastStep last_;
@@ -175,7 +151,9 @@ class TIDEMARK_API MemoryBudget {
   std::int64_t num_cache_hits_ = 0;
   std::optional<BudgetExceededInfo> exceeded_;
   bool is_open_ = true;
-  bool must_watch_ = false;  // the last step differed from what was planned
+  // How many more steps to watch until a form of the step is recorded that no plan knew.
+  int num_to_watch_ = 0;
+  std::optional<UnknownForm> unknown_form_;
 };
 
 }  // namespace tidemark

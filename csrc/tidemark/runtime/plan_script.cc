@@ -1,22 +1,30 @@
 #include "tidemark/runtime/plan_script.h"
 
+#include <map>
 #include <numeric>
+#include <set>
+#include <utility>
 
 #include "tidemark/graph/hash.h"
+#include "tidemark/trace/shape_text.h"
 
 namespace tidemark {
 
-std::uint64_t flow_hash(std::uint64_t name_hash, const std::vector<BlockIndex>& inputs) noexcept {
+namespace {
+
+std::uint64_t flow_hash(std::uint64_t name_hash, const std::vector<BlockIndex>& inputs) {
   std::uint64_t hash = name_hash;
-  for (BlockIndex block : inputs) hash = hash_int(hash, block);
+  for (const BlockIndex block : inputs) hash = hash_int(hash, block);
   return hash;
 }
 
-std::uint64_t shape_hash(const std::vector<std::string>& shapes) noexcept {
+std::uint64_t shape_hash(const std::vector<std::string>& shapes) {
   std::uint64_t hash = kHashSeed;
-  for (const auto& shape : shapes) hash = hash_bytes(shape, hash);
+  for (const auto& shape : shapes) hash = hash_shape_text(shape, hash);
   return hash;
 }
+
+}  // namespace
 
 PlanScript::PlanScript(Plan plan) : plan_(std::move(plan)) {
   std::unordered_map<EventIndex, const EventActions*> actions;
@@ -31,13 +39,46 @@ PlanScript::PlanScript(Plan plan) : plan_(std::move(plan)) {
       continue;
     }
     op_of_event_[item.event] = static_cast<std::int32_t>(ops_.size());
-    ops_.push_back({flow_hash(hash_bytes(item.name), item.inputs), shape_hash(item.shapes),
+    const std::uint64_t name_hash = hash_bytes(item.name);
+    ops_.push_back({name_hash, flow_hash(name_hash, item.inputs), shape_hash(item.shapes),
                     actions_at(item.event)});
   }
   for (const auto& value : plan_.values) values_[value.value] = {value.block, value.version};
+  mark_replayed();
+  mark_replayed();
   const auto& entry = plan_.signature.entry;
   entry_bytes_ = std::accumulate(entry.bytes_by_category.begin(), entry.bytes_by_category.end(),
                                  entry.other_bytes);
+}
+
+// A value is dropped to be computed again. If one is not (the recorded step had no further use for
+// it), a step that differs later may want it all the same: then any op may be replayed.
+void PlanScript::mark_replayed() {
+  for (const auto& entry : plan_.actions) {
+    for (const Action& action : entry.actions) {
+      if (action.kind == ActionKind::kReplay) ops_[forward_op_of(action.target)].is_replayed = true;
+    }
+  }
+  std::map<BlockIndex, std::int32_t> versions;  // made so far, per block
+  std::set<std::pair<BlockIndex, std::int32_t>> made_again;
+  std::size_t op = 0;
+  for (const auto& item : plan_.signature.items) {
+    if (item.is_unpack) continue;
+    for (const BlockIndex block : item.outputs) {
+      const std::int32_t version = versions[block]++;
+      if (ops_[op].is_replayed) made_again.emplace(block, version);
+    }
+    ++op;
+  }
+  for (const auto& entry : plan_.actions) {
+    for (const Action& action : entry.actions) {
+      if (action.kind != ActionKind::kDrop) continue;
+      const PlannedValue value = value_of(action.target);
+      if (made_again.count({value.block, value.version}) > 0) continue;
+      for (ExpectedOp& expected : ops_) expected.is_replayed = true;
+      return;
+    }
+  }
 }
 
 }  // namespace tidemark

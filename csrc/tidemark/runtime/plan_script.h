@@ -12,11 +12,13 @@
 
 namespace tidemark {
 
-// One forward op of the expected step.
+// One forward op of the expected step. The running step computes the hashes the same way.
 struct ExpectedOp {
-  std::uint64_t flow_hash = 0;   // name and blocks read
-  std::uint64_t shape_hash = 0;  // dtypes and sizes of its results
+  std::uint64_t name_hash = 0;
+  std::uint64_t flow_hash = 0;   // name_hash and the blocks read: hash_int of each, in order
+  std::uint64_t shape_hash = 0;  // dtypes and sizes of its results: hash_shape of each, in order
   const EventActions* actions = nullptr;
+  bool is_replayed = false;
 };
 
 // One unpack event of the expected step.
@@ -43,6 +45,8 @@ class PlanScript {
   Bytes entry_bytes() const { return entry_bytes_; }
 
  private:
+  void mark_replayed();
+
   Plan plan_;
   std::vector<ExpectedOp> ops_;
   std::vector<ExpectedUnpack> unpacks_;
@@ -50,9 +54,5 @@ class PlanScript {
   std::unordered_map<ValueIndex, PlannedValue> values_;
   Bytes entry_bytes_ = 0;
 };
-
-// The hashes that ExpectedOp holds; the running step computes them the same way.
-std::uint64_t flow_hash(std::uint64_t name_hash, const std::vector<BlockIndex>& inputs) noexcept;
-std::uint64_t shape_hash(const std::vector<std::string>& shapes) noexcept;
 
 }  // namespace tidemark

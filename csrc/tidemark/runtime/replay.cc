@@ -13,8 +13,6 @@
 namespace tidemark {
 namespace {
 
-constexpr std::size_t kNumberBytes = 16;
-
 // An op with a generator argument draws from a private one, so the user's stays untouched.
 at::Generator private_generator(const GeneratorState& state) {
   auto generator = at::detail::createCPUGenerator();
@@ -39,7 +37,7 @@ void check_source(const TensorArg& arg, const TapedOp& op) {
 
 // A tensor without elements may be gone by now (a key-value cache begins as one): nothing is read.
 bool is_without_elements(const TensorArg& arg) {
-  const auto& sizes = arg.geometry.sizes;
+  const auto sizes = arg.geometry.sizes();
   return !arg.is_written && std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
 }
 
@@ -52,7 +50,7 @@ class ReplayRun {
   ReplayRun(Tape& tape, const std::vector<std::int32_t>& ops, const ValueSet& targets)
       : tape_(tape), ops_(ops), targets_(targets) {
     for (std::int32_t index : ops_) {
-      for (const auto& arg : tape_.ops()[index].tensors) {
+      for (const auto& arg : op_at(index).tensors) {
         if (!needs_value(arg) || num_reads_left_[arg.key]++ > 0) continue;
         // What a running replay still reads must not be evicted to make room for it.
         if (Ref resident = tape_.find(arg.key)) locked_.push_back(std::move(resident));
@@ -62,8 +60,8 @@ class ReplayRun {
 
   RestoredValues run() {
     for (std::int32_t index : ops_) {
-      run_one(tape_.ops()[index]);
-      forget_read(tape_.ops()[index]);
+      run_one(op_at(index));
+      forget_read(op_at(index));
     }
     return std::move(restored_);
   }
@@ -74,8 +72,14 @@ class ReplayRun {
     c10::Storage storage;
   };
 
+  const TapedOp& op_at(std::int32_t index) const {
+    const TapedOp* op = tape_.op(index);
+    TORCH_INTERNAL_ASSERT(op != nullptr && op->is_replayable, "tidemark: replay of forward op ",
+                          index, ", which was not captured");
+    return *op;
+  }
+
   void run_one(const TapedOp& op) {
-    TORCH_INTERNAL_ASSERT(op.is_replayable, "tidemark: replay of ", op.facts->name);
     torch::jit::Stack stack(op.args.begin(), op.args.end());
     for (auto& value : stack) unshare_list(value);
     std::vector<Written> written;
@@ -109,7 +113,7 @@ class ReplayRun {
   }
 
   static c10::Storage number_storage(const TensorArg& arg) {
-    void* bytes = const_cast<char*>(arg.number.data());
+    void* bytes = const_cast<char*>(arg.number);
     return c10::Storage(c10::Storage::use_byte_size_t(), kNumberBytes,
                         c10::DataPtr(bytes, c10::Device(c10::kCPU)), nullptr, false);
   }
@@ -197,8 +201,8 @@ const TapedOp* producer_of(Tape& tape, ValueKey key) {
   if (key.version >= static_cast<std::int32_t>(block.writers.size())) return nullptr;
   const std::int32_t writer = block.writers[key.version];
   if (writer == kNone) return nullptr;
-  const TapedOp& op = tape.ops()[writer];
-  return op.is_replayable ? &op : nullptr;
+  const TapedOp* op = tape.op(writer);
+  return op != nullptr && op->is_replayable ? op : nullptr;
 }
 
 bool are_sources_unchanged(const TapedOp& op) {

@@ -2,11 +2,16 @@
 //
 // Its destructor is the exact end of what a kept handle keeps. It keeps autograd's check that the
 // tensor was not modified in place since it was saved, also for values that were dropped.
+//
+// It lies in its step's memory and shares ownership of the step, so that one allocation less is
+// made per saved tensor.
 #pragma once
 
 #include <torch/csrc/autograd/saved_variable_hooks.h>
 
 #include <memory>
+#include <memory_resource>
+#include <new>
 #include <utility>
 
 #include "tidemark/runtime/saved_version.h"
@@ -16,20 +21,35 @@ namespace tidemark {
 
 class SavedHandle final : public torch::autograd::SavedVariableHooks {
  public:
-  explicit SavedHandle(std::shared_ptr<Step> step) : step_(std::move(step)) {}
-  ~SavedHandle() override { step_->release(*this); }
+  // Made in `memory`, which lives as long as `step`.
+  static std::unique_ptr<SavedHandle> make(std::pmr::memory_resource& memory,
+                                           std::shared_ptr<Step> step) {
+    void* place = memory.allocate(sizeof(SavedHandle), alignof(SavedHandle));
+    return std::unique_ptr<SavedHandle>(::new (place) SavedHandle(std::move(step)));
+  }
+  // The memory goes with the step, which must outlive the destructor.
+  static void operator delete(SavedHandle* handle, std::destroying_delete_t) {
+    const std::shared_ptr<Step> step = std::move(handle->step_);
+    step->release(*handle);
+    handle->~SavedHandle();
+  }
+  ~SavedHandle() override = default;
   void call_pack_hook(const at::Tensor& tensor) override { step_->pack(*this, tensor); }
   at::Tensor call_unpack_hook() override { return step_->unpack(*this); }
 
+  // Whether the runtime may drop and restore it.
+  bool is_managed() const { return value != nullptr; }
+
   HandleNumber number = kNone;
-  bool is_managed = false;  // the runtime may drop and restore it
-  bool is_pending = false;  // restored, not served yet
-  ValueKey key;
+  bool is_pending = false;      // restored, not served yet
+  ValueState* value = nullptr;  // on the step's tape; nullptr: not managed
   Geometry geometry;
   at::Tensor unmanaged;  // what it is, if not managed
   SavedVersion version;
 
  private:
+  explicit SavedHandle(std::shared_ptr<Step> step) : step_(std::move(step)) {}
+
   std::shared_ptr<Step> step_;
 };
 

@@ -3,6 +3,9 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cstdlib>
+
+#include "tidemark/graph/hash.h"
 
 namespace tidemark {
 
@@ -12,7 +15,7 @@ StepAllocator& StepAllocator::instance() {
 }
 
 void StepAllocator::acquire() {
-  std::lock_guard lock(mutex_);
+  std::lock_guard guard(lock_);
   if (num_users_++ > 0) return;
   under_ = c10::GetAllocator(c10::kCPU);
   TORCH_CHECK(under_ != this, "tidemark: the allocator is already installed");
@@ -20,31 +23,41 @@ void StepAllocator::acquire() {
 }
 
 void StepAllocator::release() {
-  std::lock_guard lock(mutex_);
+  std::lock_guard guard(lock_);
   if (--num_users_ > 0) return;
   // Somebody may have put another allocator in front of us since; theirs stays.
   if (c10::GetAllocator(c10::kCPU) == this) c10::SetAllocator(c10::kCPU, under_, 1);
 }
 
-void StepAllocator::set_observer(StepObserver* observer) {
-  std::lock_guard lock(mutex_);
-  observer_ = observer;
+void StepAllocator::set_observer(StepObserver* observer, bool wants_blocks) {
+  std::lock_guard guard(lock_);
+  observer_wants_blocks_ = wants_blocks;
   observer_thread_ = std::this_thread::get_id();
+  observer_ = observer;
 }
 
-bool StepAllocator::is_observing_thread() const noexcept {
-  return observer_ != nullptr && observer_thread_ == std::this_thread::get_id() &&
-         Unobserved::innermost_ == nullptr;
+void StepAllocator::add_live(Bytes bytes) noexcept {
+  const Bytes live = live_bytes() + bytes;
+  live_.store(live, std::memory_order_relaxed);
+  peak_ = std::max(peak_, live);
+}
+
+void StepAllocator::add_live_block(Bytes bytes) noexcept {
+  add_live(bytes);
+  // A sum does not depend on the order in which blocks come and go.
+  const std::uint64_t hash = hash_int(kHashSeed, std::abs(bytes));
+  live_sizes_hash_ += bytes > 0 ? hash : -hash;
 }
 
 c10::DataPtr StepAllocator::allocate(size_t bytes) {
-  const bool observed = is_observing_thread();
   if (bytes == 0) return {nullptr, nullptr, &free_block, c10::Device(c10::kCPU)};
-  if (observed) observer_->before_allocate(static_cast<Bytes>(bytes));
+  const bool is_observed_here = is_observed();
+  const auto size = static_cast<Bytes>(bytes);
+  if (is_observed_here) observer_.load(std::memory_order_relaxed)->before_allocate(size);
   c10::DataPtr memory = under_->allocate(bytes);
   void* data = memory.get();
-  enter(data, Block{kNoAllocation, static_cast<Bytes>(bytes), false, std::move(memory)}, observed);
-  return {data, data, &free_block, c10::Device(c10::kCPU)};
+  const c10::DeleterFnPtr deleter = enter(data, size, std::move(memory), false, is_observed_here);
+  return {data, data, deleter, c10::Device(c10::kCPU)};
 }
 
 c10::DataPtr StepAllocator::allocate_dataless(size_t bytes) {
@@ -52,117 +65,116 @@ c10::DataPtr StepAllocator::allocate_dataless(size_t bytes) {
   auto* key = new char;  // an address that nothing else has
   c10::DataPtr owner(
       key, key, [](void* context) { delete static_cast<char*>(context); }, c10::Device(c10::kCPU));
-  enter(key, Block{kNoAllocation, static_cast<Bytes>(bytes), false, std::move(owner), true},
-        is_observing_thread());
-  return {nullptr, key, &free_block, c10::Device(c10::kCPU)};
+  const c10::DeleterFnPtr deleter =
+      enter(key, static_cast<Bytes>(bytes), std::move(owner), true, is_observed());
+  return {nullptr, key, deleter, c10::Device(c10::kCPU)};
 }
 
-void StepAllocator::enter(const void* key, Block block, bool observed) {
-  const Bytes bytes = block.bytes;
+c10::DeleterFnPtr StepAllocator::enter(const void* key, Bytes bytes, c10::DataPtr owner,
+                                       bool is_dataless, bool is_observed_here) {
+  StepObserver* observer = observer_.load(std::memory_order_relaxed);
   Unobserved* const unobserved = Unobserved::innermost_;
   if (unobserved != nullptr) unobserved->note(bytes);
+  const bool is_counted = unobserved == nullptr && (is_observed_here || observer == nullptr);
+  const c10::DeleterFnPtr deleter = owner.get_deleter();
   AllocationId id = kNoAllocation;
   {
-    std::lock_guard lock(mutex_);
-    block.is_counted = unobserved == nullptr && (observed || observer_ == nullptr);
-    block.id = id = next_id_++;
-    if (block.is_counted) {
-      live_ += bytes;
-      peak_ = std::max(peak_, live_);
+    std::lock_guard guard(lock_);
+    id = next_id_++;
+    blocks_.insert_or_assign(
+        key, {id, bytes, is_counted, owner.release_context(), deleter, is_dataless});
+    if (is_counted) {
+      add_live_block(bytes);
     } else if (unobserved == nullptr) {
       uncounted_ += bytes;
     }
-    blocks_.insert_or_assign(key, std::move(block));
   }
-  if (observed) observer_->after_allocate(id, bytes);
+  if (is_observed_here && observer_wants_blocks_.load(std::memory_order_relaxed)) {
+    observer->after_allocate(id, bytes);
+  }
+  return is_counted ? &free_block : &free_uncounted_block;
 }
 
 void StepAllocator::stop_counting_dataless() {
-  std::lock_guard lock(mutex_);
-  for (auto& [key, block] : blocks_) {
-    if (!block.is_dataless || !block.is_counted) continue;
+  std::lock_guard guard(lock_);
+  blocks_.for_each([&](const void*, Block& block) {
+    if (!block.is_dataless || !block.is_counted) return;
     block.is_counted = false;
-    live_ -= block.bytes;
-  }
+    add_live_block(-block.bytes);
+  });
 }
 
 void StepAllocator::free_block(void* data) {
   if (data == nullptr) return;
   auto& self = instance();
-  c10::DataPtr memory;
-  AllocationId id = kNoAllocation;
-  Bytes bytes = 0;
+  Block block;
   {
-    std::lock_guard lock(self.mutex_);
-    auto it = self.blocks_.find(data);
-    TORCH_INTERNAL_ASSERT(it != self.blocks_.end(), "tidemark: freed a block that is not ours");
-    memory = std::move(it->second.memory);
-    bytes = it->second.bytes;
-    id = it->second.id;
-    if (it->second.is_counted)
-      self.live_ -= bytes;
-    else
-      id = kNoAllocation;
-    self.blocks_.erase(it);
+    std::lock_guard guard(self.lock_);
+    const Block* known = self.blocks_.find(data);
+    TORCH_INTERNAL_ASSERT(known != nullptr, "tidemark: freed a block that is not ours");
+    block = *known;
+    self.blocks_.erase(data);
+    if (block.is_counted) self.add_live_block(-block.bytes);
   }
-  memory.clear();
-  if (Unobserved::innermost_ != nullptr) Unobserved::innermost_->note(-bytes);
-  if (id != kNoAllocation && self.is_observing_thread()) self.observer_->after_free(id, bytes);
+  block.deleter(block.context);
+  if (Unobserved::innermost_ != nullptr) Unobserved::innermost_->note(-block.bytes);
+  if (block.is_counted && self.observer_wants_blocks_.load(std::memory_order_relaxed) &&
+      self.is_observed()) {
+    self.observer_.load(std::memory_order_relaxed)->after_free(block.id, block.bytes);
+  }
 }
 
 void StepAllocator::copy_data(void* dest, const void* src, std::size_t count) const {
   default_copy_data(dest, src, count);
 }
 
-Bytes StepAllocator::live_bytes() const {
-  std::lock_guard lock(mutex_);
-  return live_;
-}
-
 void StepAllocator::add_foreign(Bytes bytes) {
-  std::lock_guard lock(mutex_);
-  live_ += bytes;
-  peak_ = std::max(peak_, live_);
+  std::lock_guard guard(lock_);
+  add_live(bytes);
 }
 
 Bytes StepAllocator::peak_bytes() const {
-  std::lock_guard lock(mutex_);
+  std::lock_guard guard(lock_);
   return peak_;
 }
 
 void StepAllocator::reset_peak() {
-  std::lock_guard lock(mutex_);
-  peak_ = live_;
+  std::lock_guard guard(lock_);
+  peak_ = live_bytes();
 }
 
 AllocationId StepAllocator::next_id() const {
-  std::lock_guard lock(mutex_);
+  std::lock_guard guard(lock_);
   return next_id_;
 }
 
 AllocationId StepAllocator::id_of(const c10::StorageImpl& storage) const {
-  // Past the check of the accessors, which refuse for storages without data.
-  const auto& pointer = const_cast<c10::StorageImpl&>(storage)._mutable_data_ptr_no_checks();
+  const c10::DataPtr& pointer = pointer_of(storage);
   const void* key = pointer.get() != nullptr ? pointer.get() : pointer.get_context();
-  std::lock_guard lock(mutex_);
-  auto it = blocks_.find(key);
-  return it == blocks_.end() || !it->second.is_counted ? kNoAllocation : it->second.id;
+  std::lock_guard guard(lock_);
+  const Block* block = blocks_.find(key);
+  return block == nullptr || !block->is_counted ? kNoAllocation : block->id;
 }
 
 std::vector<LiveBlock> StepAllocator::live_blocks() const {
   std::vector<LiveBlock> result;
   {
-    std::lock_guard lock(mutex_);
-    for (const auto& [data, block] : blocks_) {
+    std::lock_guard guard(lock_);
+    blocks_.for_each([&](const void*, const Block& block) {
       if (block.is_counted) result.push_back({block.id, block.bytes});
-    }
+    });
   }
   std::sort(result.begin(), result.end(), [](auto& a, auto& b) { return a.id < b.id; });
   return result;
 }
 
+std::uint64_t StepAllocator::live_sizes_hash() const {
+  std::lock_guard guard(lock_);
+  return live_sizes_hash_;
+}
+
 Bytes StepAllocator::uncounted_bytes() const {
-  std::lock_guard lock(mutex_);
+  std::lock_guard guard(lock_);
   return uncounted_;
 }
 

@@ -12,13 +12,15 @@
 #include <c10/core/StorageImpl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <thread>
-#include <unordered_map>
 #include <vector>
 
 #include "tidemark/base/bytes.h"
+#include "tidemark/base/pointer_map.h"
+#include "tidemark/base/spin_lock.h"
 
 namespace tidemark {
 
@@ -83,42 +85,69 @@ class StepAllocator final : public c10::Allocator {
     Bytes peak_ = 0;
   };
 
-  void set_observer(StepObserver* observer);  // nullptr: none
-  bool is_observing_thread() const noexcept;
+  // Who is told of this thread's blocks; nullptr: nobody. Without `wants_blocks` it is only asked
+  // for room.
+  void set_observer(StepObserver* observer, bool wants_blocks);
+
+  // Whether `storage` is a block of this allocator that counts; takes no lock.
+  static bool is_counted(const c10::StorageImpl& storage) noexcept {
+    return pointer_of(storage).get_deleter() == &StepAllocator::free_block;
+  }
 
   // Bytes of counted live blocks, and of foreign storages that were added.
-  Bytes live_bytes() const;
+  Bytes live_bytes() const noexcept { return live_.load(std::memory_order_relaxed); }
   void add_foreign(Bytes bytes);
   // The largest live_bytes() since the last reset; reset sets it to live_bytes().
   Bytes peak_bytes() const;
   void reset_peak();
 
   AllocationId next_id() const;
-  AllocationId id_of(const c10::StorageImpl& storage) const;  // kNoAllocation if not ours
+  AllocationId id_of(const c10::StorageImpl& storage) const;  // kNoAllocation if it does not count
   std::vector<LiveBlock> live_blocks() const;                 // sorted by id
+  // Equal, but for rare accidents, when the same number of blocks of the same sizes counts.
+  std::uint64_t live_sizes_hash() const;
 
   // Bytes of blocks that other threads made while a step ran.
   Bytes uncounted_bytes() const;
 
  private:
   struct Block {
-    AllocationId id;
-    Bytes bytes;
-    bool is_counted;
-    c10::DataPtr memory;
+    AllocationId id = kNoAllocation;
+    Bytes bytes = 0;
+    bool is_counted = false;
+    void* context = nullptr;  // how the allocator under ours is told of the end
+    c10::DeleterFnPtr deleter = nullptr;
     bool is_dataless = false;
   };
   StepAllocator() = default;
-  void enter(const void* key, Block block, bool observed);
+  // Two functions that do the same: which of them a block has says whether it counts.
   static void free_block(void* data);
+  static void free_uncounted_block(void* data) { free_block(data); }
+  bool is_observed() const noexcept {
+    return observer_.load(std::memory_order_relaxed) != nullptr &&
+           observer_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id() &&
+           Unobserved::innermost_ == nullptr;
+  }
+  // The storage's pointer, past the check of the accessors, which refuse where there is no data.
+  static const c10::DataPtr& pointer_of(const c10::StorageImpl& storage) noexcept {
+    return const_cast<c10::StorageImpl&>(storage)._mutable_data_ptr_no_checks();
+  }
+  // Enters a block under `key`, takes over its owner, and returns how it is to be freed.
+  c10::DeleterFnPtr enter(const void* key, Bytes bytes, c10::DataPtr owner, bool is_dataless,
+                          bool is_observed_here);
+  // REQUIRES: lock_ is held
+  void add_live(Bytes bytes) noexcept;
+  void add_live_block(Bytes bytes) noexcept;  // negative: one is gone
 
-  mutable std::mutex mutex_;
-  std::unordered_map<const void*, Block> blocks_;
+  mutable SpinLock lock_;
+  PointerMap<Block> blocks_;
   c10::Allocator* under_ = nullptr;
   int num_users_ = 0;
-  StepObserver* observer_ = nullptr;
-  std::thread::id observer_thread_;
-  Bytes live_ = 0;
+  std::atomic<StepObserver*> observer_ = nullptr;
+  std::atomic<std::thread::id> observer_thread_;
+  std::atomic<bool> observer_wants_blocks_ = false;
+  std::atomic<Bytes> live_ = 0;  // written under lock_
+  std::uint64_t live_sizes_hash_ = 0;
   Bytes peak_ = 0;
   Bytes uncounted_ = 0;
   AllocationId next_id_ = 0;

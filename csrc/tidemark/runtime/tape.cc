@@ -31,17 +31,23 @@ std::unique_ptr<GeneratorState> save_generator(const OpFacts& facts,
       state_of(*at::check_generator<at::CPUGeneratorImpl>(generator)));
 }
 
+std::size_t num_tensors(at::ArrayRef<c10::IValue> args) {
+  std::size_t count = 0;
+  for (const auto& arg : args) visit_tensors(arg, [&](int, const at::Tensor&) { ++count; });
+  return count;
+}
+
 // The args of a taped op hold no tensor: a list keeps its length, a tensor becomes None.
 c10::IValue without_tensors(const c10::IValue& arg) {
   if (arg.isTensor()) return arg.toTensor().defined() ? c10::IValue() : arg;
   if (arg.isTensorList()) {
     c10::List<at::Tensor> list;
-    list.resize(arg.toTensorVector().size());
+    list.resize(arg.toListRef().size());
     return list;
   }
   if (arg.isOptionalTensorList()) {
     c10::List<std::optional<at::Tensor>> list;
-    list.resize(arg.toOptionalTensorVector().size());
+    list.resize(arg.toListRef().size());
     return list;
   }
   return arg;
@@ -80,21 +86,6 @@ void Ref::reset() noexcept {
   c10::Storage last = std::exchange(storage_, c10::Storage());
 }
 
-Geometry geometry_of(const at::Tensor& tensor) {
-  auto* impl = tensor.unsafeGetTensorImpl();
-  Geometry geometry;
-  const auto sizes = impl->sizes();
-  const auto strides = impl->strides();
-  geometry.sizes.assign(sizes.begin(), sizes.end());
-  geometry.strides.assign(strides.begin(), strides.end());
-  geometry.offset = impl->storage_offset();
-  geometry.dtype = impl->dtype();
-  geometry.is_conj = tensor.is_conj();
-  geometry.is_neg = tensor.is_neg();
-  geometry.is_wrapped_number = impl->is_wrapped_number();
-  return geometry;
-}
-
 at::Tensor make_view(c10::Storage storage, const Geometry& geometry) {
   c10::DispatchKeySet keys(c10::DispatchKey::CPU);
   if (geometry.is_conj) keys = keys.add(c10::DispatchKey::Conjugate);
@@ -102,7 +93,7 @@ at::Tensor make_view(c10::Storage storage, const Geometry& geometry) {
   auto tensor = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), keys, geometry.dtype);
   auto* impl = tensor.unsafeGetTensorImpl();
   impl->set_storage_offset(geometry.offset);
-  impl->set_sizes_and_strides(geometry.sizes, geometry.strides);
+  impl->set_sizes_and_strides(geometry.sizes(), geometry.strides());
   if (geometry.is_wrapped_number) impl->set_wrapped_number(true);
   return tensor;
 }
@@ -117,22 +108,43 @@ bool is_plain(const at::Tensor& tensor) {
          impl->layout() == at::kStrided && impl->device_type() == c10::kCPU;
 }
 
+Geometry geometry_of(const at::Tensor& tensor, std::pmr::memory_resource& memory) {
+  auto* impl = tensor.unsafeGetTensorImpl();
+  const auto sizes = impl->sizes();
+  const auto strides = impl->strides();
+  auto* dims = static_cast<std::int64_t*>(
+      memory.allocate(2 * sizes.size() * sizeof(std::int64_t), alignof(std::int64_t)));
+  std::copy(sizes.begin(), sizes.end(), dims);
+  std::copy(strides.begin(), strides.end(), dims + sizes.size());
+  Geometry geometry;
+  geometry.dims = dims;
+  geometry.offset = impl->storage_offset();
+  geometry.ndim = static_cast<std::int32_t>(sizes.size());
+  geometry.dtype = impl->dtype();
+  geometry.is_conj = tensor.is_conj();
+  geometry.is_neg = tensor.is_neg();
+  geometry.is_wrapped_number = impl->is_wrapped_number();
+  return geometry;
+}
+
 SeenStorage* Tape::add_block(const at::Tensor& tensor, bool is_source) {
   c10::StorageImpl* impl = storage_impl(tensor);
   const auto index = static_cast<std::int32_t>(blocks_.size());
   SeenStorage& seen = storages_.emplace_back(impl, index, kNone);
-  by_storage_[impl] = &seen;
+  by_storage_.insert_or_assign(impl, &seen);
   TapeBlock& block = blocks_.emplace_back();
   block.original = &seen;
   block.is_source = is_source;
   block.bytes = static_cast<Bytes>(impl->nbytes());
-  block.allocation = StepAllocator::instance().id_of(*impl);
+  if (is_source || with_allocations_) {
+    block.allocation = StepAllocator::instance().id_of(*impl);
+  }
   return &seen;
 }
 
 SeenStorage* Tape::seen(const at::Tensor& tensor) {
-  auto it = by_storage_.find(storage_impl(tensor));
-  return it == by_storage_.end() ? nullptr : it->second;
+  SeenStorage** known = by_storage_.find(storage_impl(tensor));
+  return known == nullptr ? nullptr : *known;
 }
 
 ValueKey Tape::touch(const at::Tensor& tensor) {
@@ -154,13 +166,15 @@ ValueKey Tape::enter_result(const at::Tensor& tensor, std::int32_t writer, bool&
 }
 
 SeenStorage* Tape::enter_restored(const c10::Storage& storage, ValueKey key) {
-  SeenStorage*& slot = by_storage_[storage.unsafeGetStorageImpl()];
-  if (slot == nullptr) {
-    slot = &storages_.emplace_back(storage.unsafeGetStorageImpl(), key.block, key.version);
-  } else if (slot->version != kNone) {
-    slot->version = key.version;  // a replayed in-place op has written it on
+  c10::StorageImpl* impl = storage.unsafeGetStorageImpl();
+  if (SeenStorage** known = by_storage_.find(impl)) {
+    // A replayed in-place op has written it on.
+    if ((*known)->version != kNone) (*known)->version = key.version;
+    return *known;
   }
-  return slot;
+  SeenStorage& seen = storages_.emplace_back(impl, key.block, key.version);
+  by_storage_.insert_or_assign(impl, &seen);
+  return &seen;
 }
 
 void Tape::number_by_forward_op(std::int32_t index) {
@@ -175,19 +189,21 @@ std::int32_t Tape::block_of_forward_number(std::int32_t number) const {
   return number >= 0 && number < size ? by_forward_number_[number] : kNone;
 }
 
-void Tape::capture_tensor(TapedOp& op, std::size_t position, int list_index,
-                          const at::Tensor& tensor) {
+void Tape::note_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor,
+                       bool captures) {
   TensorArg& arg = op.tensors.emplace_back();
   arg.position = static_cast<std::uint16_t>(position);
   arg.list_index = static_cast<std::int16_t>(list_index);
   arg.is_written = op.facts->writes[position];
   arg.key = touch(tensor);
   number_by_forward_op(arg.key.block);
-  arg.geometry = geometry_of(tensor);
+  if (!captures) return;
+  arg.geometry = geometry_of(tensor, memory_);
   auto* impl = tensor.unsafeGetTensorImpl();
   if (arg.geometry.is_wrapped_number) {
-    std::memcpy(arg.number.data(), tensor.const_data_ptr(),
-                std::min<std::size_t>(arg.number.size(), tensor.nbytes()));
+    auto* number = static_cast<char*>(memory_.allocate(kNumberBytes));
+    std::memcpy(number, tensor.const_data_ptr(), std::min(kNumberBytes, tensor.nbytes()));
+    arg.number = number;
   } else if (blocks_[arg.key.block].is_source && !impl->is_inference()) {
     arg.version_counter = impl->version_counter();
     arg.version = arg.version_counter.current_version();
@@ -201,14 +217,18 @@ void Tape::capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args) {
 }
 
 TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
-                        at::ArrayRef<c10::IValue> args, bool with_args) {
-  TapedOp& op = ops_.emplace_back(handle, facts, static_cast<std::int32_t>(ops_.size()));
+                        at::ArrayRef<c10::IValue> args, bool captures) {
+  captures = captures && facts.pinned.empty();
+  const auto index = static_cast<std::int32_t>(ops_.size());
+  TapedOp& op = captures ? captured_.emplace_back(handle, facts, index, &memory_)
+                         : scratch_.emplace(handle, facts, index, &memory_);
+  ops_.push_back(captures ? &op : nullptr);
   op.grad_mode = c10::GradMode::is_enabled();
-  op.pinned = facts.pinned;
+  op.tensors.reserve(num_tensors(args));
   for (std::size_t i = 0; i < args.size(); ++i) {
     visit_tensors(args[i], [&](int list_index, const at::Tensor& tensor) {
       if (is_plain(tensor)) {
-        capture_tensor(op, i, list_index, tensor);
+        note_tensor(op, i, list_index, tensor, captures);
       } else {
         op.pinned = "a tensor without a plain storage";
       }
@@ -225,7 +245,7 @@ TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
     const TapeBlock& block = blocks_[arg.key.block];
     if (block.is_uninitialised && !arg.is_written) op.pinned = "reads uninitialised memory";
   }
-  op.is_replayable = with_args && op.pinned.empty();
+  op.is_replayable = captures && op.pinned.empty();
   if (op.is_replayable) capture_args(op, args);
   return op;
 }
@@ -245,7 +265,7 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
       if (!is_new) return;
       number_by_forward_op(key.block);
       blocks_[key.block].is_uninitialised = op.facts->makes_uninitialised;
-      op.results.push_back({position, key.block});
+      op.results.push_back({position, key.block});  // seldom more than one
     });
   }
   for (const auto& arg : op.tensors) {
@@ -267,8 +287,31 @@ void Tape::note_write(const at::Tensor& tensor) {
 }
 
 ValueState* Tape::find_value(ValueKey key) {
-  auto it = values_.find(key);
-  return it == values_.end() ? nullptr : &it->second;
+  ValueState* value = blocks_[key.block].newest;
+  while (value != nullptr && value->key.version != key.version) value = value->older;
+  return value;
+}
+
+ValueState& Tape::value(ValueKey key) {
+  if (ValueState* known = find_value(key)) return *known;
+  TapeBlock& block = blocks_[key.block];
+  block.newest = &values_.emplace_back(key, block.newest);
+  return *block.newest;
+}
+
+void Tape::set_dropped(ValueState& value, bool is_dropped) {
+  if (value.num_handles > 0) {
+    num_dropped_ += static_cast<int>(is_dropped) - static_cast<int>(value.is_dropped);
+  }
+  value.is_dropped = is_dropped;
+}
+
+void Tape::add_handle(ValueState& value) {
+  if (value.num_handles++ == 0 && value.is_dropped) ++num_dropped_;
+}
+
+void Tape::remove_handle(ValueState& value) {
+  if (--value.num_handles == 0 && value.is_dropped) --num_dropped_;
 }
 
 Ref Tape::find(ValueKey key) {
@@ -291,12 +334,15 @@ Ref Tape::find(ValueKey key) {
 }
 
 Bytes Tape::tape_bytes() const {
-  Bytes bytes = 0;
-  for (const auto& op : ops_) {
-    bytes += static_cast<Bytes>(sizeof(TapedOp) + op.args.size() * sizeof(c10::IValue));
+  Bytes bytes = static_cast<Bytes>(blocks_.size() * (sizeof(TapeBlock) + sizeof(SeenStorage)) +
+                                   values_.size() * sizeof(ValueState));
+  for (std::size_t i = 0; i < captured_.size(); ++i) {
+    const TapedOp& op = captured_[i];
+    bytes += static_cast<Bytes>(sizeof(TapedOp) + op.args.size() * sizeof(c10::IValue) +
+                                op.tensors.size() * sizeof(TensorArg));
     if (op.random) bytes += static_cast<Bytes>(sizeof(GeneratorState));
   }
-  return bytes + static_cast<Bytes>(blocks_.size() * (sizeof(TapeBlock) + sizeof(SeenStorage)));
+  return bytes;
 }
 
 }  // namespace tidemark

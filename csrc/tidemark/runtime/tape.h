@@ -8,6 +8,9 @@
 // A block is the storage a value lies in as recorded; a value is (block, version). A block restored
 // by a replay is another StorageImpl that stands for one version of the same block.
 //
+// Everything it notes lies in one region that only grows and goes with the tape, so that noting an
+// op costs no allocation of its own.
+//
 // Not thread-safe: one step, one thread at a time.
 #pragma once
 
@@ -15,13 +18,14 @@
 #include <c10/core/Storage.h>
 #include <c10/util/SmallVector.h>
 
-#include <array>
-#include <deque>
 #include <memory>
+#include <memory_resource>
 #include <optional>
-#include <unordered_map>
+#include <string_view>
 #include <vector>
 
+#include "tidemark/base/pointer_map.h"
+#include "tidemark/base/stable_vector.h"
 #include "tidemark/graph/graph.h"
 #include "tidemark/runtime/generator_state.h"
 #include "tidemark/runtime/step_allocator.h"
@@ -71,18 +75,22 @@ class Ref {
   SeenStorage* seen_ = nullptr;
 };
 
-// How a tensor lies in its storage.
+// How a tensor lies in its storage. Points into the memory it was made with.
 struct Geometry {
-  c10::SmallVector<std::int64_t, 4> sizes;
-  c10::SmallVector<std::int64_t, 4> strides;
+  const std::int64_t* dims = nullptr;  // ndim sizes, then ndim strides
   std::int64_t offset = 0;
+  std::int32_t ndim = 0;
   caffe2::TypeMeta dtype;
   bool is_conj = false;
   bool is_neg = false;
   bool is_wrapped_number = false;
+
+  at::IntArrayRef sizes() const { return {dims, static_cast<std::size_t>(ndim)}; }
+  at::IntArrayRef strides() const { return {dims + ndim, static_cast<std::size_t>(ndim)}; }
 };
 
-Geometry geometry_of(const at::Tensor& tensor);
+// What it points to is laid into `memory`.
+Geometry geometry_of(const at::Tensor& tensor, std::pmr::memory_resource& memory);
 at::Tensor make_view(c10::Storage storage, const Geometry& geometry);
 
 // A tensor argument of a taped op.
@@ -92,11 +100,13 @@ struct TensorArg {
   bool is_written = false;
   bool is_unread_by_replay = false;  // running statistics of a training batch norm
   ValueKey key;
+  // What follows is captured only of ops that may run again.
   Geometry geometry;
-  std::array<char, 16> number{};         // the bytes of a wrapped number
+  const char* number = nullptr;          // the bytes of a wrapped number, kNumberBytes of them
   c10::VariableVersion version_counter;  // of sources: a write elsewhere shows here
   std::uint32_t version = 0;
 };
+inline constexpr std::size_t kNumberBytes = 16;
 
 struct OpResult {
   std::uint16_t index;  // among the tensors of all returns, lists flattened
@@ -104,18 +114,25 @@ struct OpResult {
 };
 
 struct TapedOp {
-  TapedOp(const c10::OperatorHandle& handle, const OpFacts& op_facts, std::int32_t op_index)
-      : op(handle), facts(&op_facts), index(op_index) {}
+  TapedOp(const c10::OperatorHandle& handle, const OpFacts& op_facts, std::int32_t op_index,
+          std::pmr::memory_resource* memory)
+      : op(handle),
+        facts(&op_facts),
+        index(op_index),
+        pinned(op_facts.pinned),
+        args(memory),
+        tensors(memory),
+        results(memory) {}
   c10::OperatorHandle op;
   const OpFacts* facts;
   std::int32_t index;          // among the forward ops of the step
   bool is_replayable = false;  // args are taped and nothing forbids running it again
   bool grad_mode = false;
-  std::string pinned;  // why not replayable
+  std::string_view pinned;  // why not replayable; points to text that stays
   Nanoseconds cost_ns = 0;
-  std::vector<c10::IValue> args;  // tensors left out
-  c10::SmallVector<TensorArg, 3> tensors;
-  c10::SmallVector<OpResult, 2> results;  // fresh storages only
+  std::pmr::vector<c10::IValue> args;  // tensors left out
+  std::pmr::vector<TensorArg> tensors;
+  std::pmr::vector<OpResult> results;  // fresh storages only
   std::unique_ptr<GeneratorState> random;
 };
 
@@ -126,14 +143,19 @@ struct TapeBlock {
   bool is_source = false;               // existed before the step, or nobody saw it made
   bool is_uninitialised = false;        // made by empty* and not written since
   Bytes bytes = 0;
-  AllocationId allocation = kNoAllocation;
+  AllocationId allocation = kNoAllocation;    // of results: only if the tape was asked for it
   c10::SmallVector<std::int32_t, 2> writers;  // per version: the op that made it, or kNone
+  struct ValueState* newest = nullptr;        // of the versions that something is known of
 };
 
 // What the step knows of one value beyond its block.
 struct ValueState {
-  Ref kept;     // the runtime's reference
-  Ref serving;  // restored for handles about to be served
+  explicit ValueState(ValueKey value_key, ValueState* older_one)
+      : key(value_key), older(older_one) {}
+  const ValueKey key;
+  ValueState* const older;  // the next older version of the block that something is known of
+  Ref kept;                 // the runtime's reference
+  Ref serving;              // restored for handles about to be served
   SeenStorage* restored = nullptr;
   int num_handles = 0;
   int num_pending = 0;        // handles of the current unpack event not served yet
@@ -151,6 +173,11 @@ void visit_tensors(const c10::IValue& value, Visitor&& visit);
 
 class Tape {
  public:
+  // `with_allocations`: results know their AllocationId (a look-up each).
+  explicit Tape(bool with_allocations) : with_allocations_(with_allocations) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
   // The block and version `tensor` shows now; an unknown storage becomes a source.
   ValueKey touch(const at::Tensor& tensor);
   // As touch, for a storage that an op has just made. `writer` is the op's index.
@@ -158,10 +185,11 @@ class Tape {
   // Enters a storage that a replay made for `key`.
   SeenStorage* enter_restored(const c10::Storage& storage, ValueKey key);
 
-  // Captures a forward op before it runs.
+  // Notes a forward op before it runs. `captures`: enough of it to run it again. The reference is
+  // good until the next begin_op unless the op is captured; then, as long as the tape.
   TapedOp& begin_op(const c10::OperatorHandle& op, const OpFacts& facts,
-                    at::ArrayRef<c10::IValue> args, bool with_args);
-  // Notes the results and writes of the op that begin_op captured last.
+                    at::ArrayRef<c10::IValue> args, bool captures);
+  // Notes the results and writes of the op that begin_op noted last.
   void end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns);
   // A write to `tensor` by an op that is not taped.
   void note_write(const at::Tensor& tensor);
@@ -170,46 +198,62 @@ class Tape {
   Ref find(ValueKey key);
   bool is_resident(ValueKey key) { return static_cast<bool>(find(key)); }
 
-  std::deque<TapedOp>& ops() { return ops_; }
+  std::int64_t num_ops() const { return static_cast<std::int64_t>(ops_.size()); }
+  // nullptr if it was not captured.
+  const TapedOp* op(std::int32_t index) const { return ops_[index]; }
   TapeBlock& block(std::int32_t index) { return blocks_[index]; }
   std::int32_t num_blocks() const { return static_cast<std::int32_t>(blocks_.size()); }
   // kNone if no forward op has touched that many blocks.
   std::int32_t block_of_forward_number(std::int32_t number) const;
-  ValueState& value(ValueKey key) { return values_[key]; }
-  ValueState* find_value(ValueKey key);
-  auto& values() { return values_; }
-  SeenStorage* seen(const at::Tensor& tensor);
   void number_by_forward_op(std::int32_t block);
+
+  ValueState& value(ValueKey key);
+  ValueState* find_value(ValueKey key);
+  StableVector<ValueState>& values() { return values_; }  // in the order they became known
+  SeenStorage* seen(const at::Tensor& tensor);
+
+  // Values that have handles and are dropped.
+  std::int64_t num_dropped() const { return num_dropped_; }
+  void set_dropped(ValueState& value, bool is_dropped);
+  void add_handle(ValueState& value);
+  void remove_handle(ValueState& value);
 
   Bytes tape_bytes() const;
 
+  // For what is noted beside the tape and goes with it.
+  std::pmr::memory_resource& memory() { return memory_; }
+
  private:
   SeenStorage* add_block(const at::Tensor& tensor, bool is_source);
-  void capture_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor);
+  void note_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor,
+                   bool captures);
   void capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args);
 
-  std::deque<SeenStorage> storages_;  // stable addresses
-  std::unordered_map<c10::StorageImpl*, SeenStorage*> by_storage_;
-  std::vector<TapeBlock> blocks_;
+  std::pmr::monotonic_buffer_resource memory_{std::size_t{1} << 16};
+  bool with_allocations_;
+  StableVector<SeenStorage> storages_{&memory_};
+  PointerMap<SeenStorage*> by_storage_;
+  StableVector<TapeBlock> blocks_{&memory_};
   std::vector<std::int32_t> by_forward_number_;
-  std::deque<TapedOp> ops_;  // stable addresses
-  std::unordered_map<ValueKey, ValueState, ValueKeyHash> values_;
+  StableVector<TapedOp> captured_{&memory_};
+  std::vector<TapedOp*> ops_;       // nullptr: not captured
+  std::optional<TapedOp> scratch_;  // the op that runs, if it is not captured
+  StableVector<ValueState> values_{&memory_};
+  std::int64_t num_dropped_ = 0;
 };
 
 template <typename Visitor>
 void visit_tensors(const c10::IValue& value, Visitor&& visit) {
   if (value.isTensor()) {
     if (value.toTensor().defined()) visit(kNone, value.toTensor());
-  } else if (value.isTensorList()) {
+  } else if (value.isList()) {
     int i = 0;
-    for (const at::Tensor& tensor : value.toTensorVector()) {
-      if (tensor.defined()) visit(i, tensor);
-      ++i;
-    }
-  } else if (value.isOptionalTensorList()) {
-    int i = 0;
-    for (const auto& tensor : value.toOptionalTensorVector()) {
-      if (tensor && tensor->defined()) visit(i, *tensor);
+    for (const c10::IValue& element : value.toListRef()) {
+      if (element.isTensor()) {
+        if (element.toTensor().defined()) visit(i, element.toTensor());
+      } else if (!element.isNone()) {
+        return;  // a list of something else
+      }
       ++i;
     }
   }

@@ -5,6 +5,7 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <algorithm>
+#include <memory_resource>
 #include <string>
 #include <unordered_map>
 
@@ -37,7 +38,8 @@ c10::Storage make_dataless_storage(std::size_t bytes) {
 // A tensor as `described` on `storage`, which is made if there is none yet.
 at::Tensor place_on(c10::Storage& storage, const at::Tensor& described) {
   if (!storage) storage = make_dataless_storage(storage_of(described)->nbytes());
-  return make_view(storage, geometry_of(described));
+  std::pmr::monotonic_buffer_resource memory;
+  return make_view(storage, geometry_of(described, memory));
 }
 
 // Returns `value` with every tensor in it replaced by change(tensor).

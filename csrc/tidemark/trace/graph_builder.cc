@@ -183,7 +183,11 @@ void GraphBuilder::add_hidden_results() {
 
 Category GraphBuilder::category_of(const Block& block) const {
   auto named = recorder_.categories_.find(block.tape_block);
-  if (named != recorder_.categories_.end()) return named->second;
+  const bool is_scratch = !block.is_persistent && block.birth != kNone;
+  if (named != recorder_.categories_.end() &&
+      !(is_scratch && named->second == Category::kOptstate)) {
+    return named->second;
+  }
   if (block.is_saved) return Category::kActivation;
   if (block.birth == kNone) {
     return block.versions.size() > 1 ? Category::kBuffer : Category::kOther;

@@ -1,6 +1,7 @@
 #include "tidemark/trace/op_facts.h"
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -25,17 +26,6 @@ bool is_any(std::string_view name, std::initializer_list<std::string_view> names
   return false;
 }
 
-bool is_pure_view(const c10::FunctionSchema& schema, bool writes_any) {
-  if (is_any(schema.name(), {"aten::_unsafe_view", "aten::detach", "aten::_reshape_alias"})) {
-    return true;
-  }
-  if (schema.returns().empty() || writes_any) return false;
-  for (const auto& result : schema.returns()) {
-    if (result.alias_info() == nullptr || result.alias_info()->isWrite()) return false;
-  }
-  return true;
-}
-
 // Integer results of these steer what runs next, or their shapes depend on data.
 std::string pin_reason(const c10::OperatorHandle& op) {
   const std::string& name = op.schema().name();
@@ -57,6 +47,7 @@ std::string pin_reason(const c10::OperatorHandle& op) {
 std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
   auto facts = std::make_unique<OpFacts>();
   const auto& schema = op.schema();
+  facts->schema = &schema;
   facts->name = schema.name();
   if (!schema.overload_name().empty()) facts->name += "." + schema.overload_name();
   facts->name_hash = hash_bytes(facts->name);
@@ -71,7 +62,7 @@ std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
       facts->generator_arg = static_cast<int>(i);
     }
   }
-  facts->is_view = is_pure_view(schema, facts->writes_any);
+  facts->is_view = is_pure_view(schema);
   facts->draws_random = op.hasTag(at::Tag::nondeterministic_seeded);
   facts->makes_uninitialised =
       starts_with_any(schema.name(), {"aten::empty", "aten::new_empty", "aten::_empty"});
@@ -83,17 +74,34 @@ std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
 
 }  // namespace
 
+bool is_pure_view(const c10::FunctionSchema& schema) {
+  if (is_any(schema.name(), {"aten::_unsafe_view", "aten::detach", "aten::_reshape_alias"})) {
+    return true;
+  }
+  if (schema.returns().empty()) return false;
+  for (const auto& argument : schema.arguments()) {
+    if (argument.alias_info() != nullptr && argument.alias_info()->isWrite()) return false;
+  }
+  for (const auto& result : schema.returns()) {
+    if (result.alias_info() == nullptr || result.alias_info()->isWrite()) return false;
+  }
+  return true;
+}
+
 const OpFacts& facts_of(const c10::OperatorHandle& op) {
-  thread_local std::unordered_map<const void*, const OpFacts*> local;
-  const OpFacts*& slot = local[&op.schema()];
-  if (slot != nullptr) return *slot;
+  const c10::FunctionSchema* schema = &op.schema();
+  // Direct-mapped: a step asks for the same few dozen ops over and over.
+  static std::array<std::atomic<const OpFacts*>, 1024> recent;
+  auto& slot = recent[(reinterpret_cast<std::uintptr_t>(schema) >> 6) % recent.size()];
+  const OpFacts* known = slot.load(std::memory_order_acquire);
+  if (known != nullptr && known->schema == schema) return *known;
   static std::mutex mutex;
   static auto* all = new std::unordered_map<const void*, std::unique_ptr<OpFacts>>;
   std::lock_guard lock(mutex);
-  auto& shared = (*all)[&op.schema()];
-  if (shared == nullptr) shared = read_facts(op);
-  slot = shared.get();
-  return *slot;
+  auto& facts = (*all)[schema];
+  if (facts == nullptr) facts = read_facts(op);
+  slot.store(facts.get(), std::memory_order_release);
+  return *facts;
 }
 
 }  // namespace tidemark

@@ -14,6 +14,7 @@
 namespace tidemark {
 
 struct OpFacts {
+  const c10::FunctionSchema* schema = nullptr;
   std::string name;             // "aten::add.Tensor"
   std::uint64_t name_hash = 0;  // FNV-1a of name
   std::size_t num_args = 0;
@@ -30,5 +31,8 @@ struct OpFacts {
 
 // Returns the facts of `op`; the reference stays valid for ever. Thread-safe.
 const OpFacts& facts_of(const c10::OperatorHandle& op);
+
+// Whether results of `schema` alias inputs and nothing is computed or written.
+bool is_pure_view(const c10::FunctionSchema& schema);
 
 }  // namespace tidemark

@@ -5,51 +5,6 @@
 #include "tidemark/trace/graph_builder.h"
 
 namespace tidemark {
-namespace {
-
-std::string_view dtype_text(c10::ScalarType type) {
-  switch (type) {
-    case c10::ScalarType::Float:
-      return "f32";
-    case c10::ScalarType::Double:
-      return "f64";
-    case c10::ScalarType::Half:
-      return "f16";
-    case c10::ScalarType::BFloat16:
-      return "bf16";
-    case c10::ScalarType::Long:
-      return "i64";
-    case c10::ScalarType::Int:
-      return "i32";
-    case c10::ScalarType::Short:
-      return "i16";
-    case c10::ScalarType::Char:
-      return "i8";
-    case c10::ScalarType::Byte:
-      return "u8";
-    case c10::ScalarType::Bool:
-      return "b8";
-    case c10::ScalarType::ComplexFloat:
-      return "c64";
-    case c10::ScalarType::ComplexDouble:
-      return "c128";
-    default:
-      return c10::toString(type);
-  }
-}
-
-}  // namespace
-
-std::string shape_text(const at::Tensor& tensor) {
-  std::string text(dtype_text(tensor.scalar_type()));
-  text += '[';
-  for (std::size_t i = 0; i < tensor.sizes().size(); ++i) {
-    if (i > 0) text += ',';
-    text += std::to_string(tensor.sizes()[i]);
-  }
-  return text + ']';
-}
-
 Recorder::Recorder(Tape& tape, AllocationId first_allocation, Bytes entry_bytes)
     : tape_(tape), first_allocation_(first_allocation), entry_bytes_(entry_bytes) {}
 
@@ -105,7 +60,7 @@ void Recorder::end_op(OpRecord record) {
   event.source = source_;
   event.cost_ns = record.cost_ns;
   event.workspace_bytes = op_peak_ - std::max<Bytes>(0, op_live_);
-  event.pinned = std::move(record.pinned);
+  event.pinned = record.pinned;
   event.rng = record.facts->draws_random;
   event.shapes = std::move(record.shapes);
   for (AllocationId id : op_allocations_) {

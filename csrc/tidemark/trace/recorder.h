@@ -8,6 +8,7 @@
 #include <chrono>
 #include <map>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -17,14 +18,11 @@
 
 namespace tidemark {
 
-// The dtype and sizes of a result as the signature spells them: "f32[8,256]".
-std::string shape_text(const at::Tensor& tensor);
-
 // One op as the recorder sees it when it ends.
 struct OpRecord {
   const OpFacts* facts = nullptr;
   Phase phase = Phase::kForward;
-  std::string pinned;
+  std::string_view pinned;
   Nanoseconds cost_ns = 0;
   std::vector<ValueKey> inputs;
   std::vector<ValueKey> results;  // fresh blocks

@@ -1,17 +1,22 @@
 #include "tidemark/trace/tap.h"
 
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/csrc/autograd/graph_task.h>
 #include <torch/library.h>
 
 #include <atomic>
 
 #include "tidemark/runtime/torch_compat.h"
+#include "tidemark/trace/op_facts.h"
 
 namespace tidemark {
 namespace {
 
+constexpr int kNoTask = -1;
+
 std::atomic<OpListener*> current_listener{nullptr};
 std::atomic<OpRunner*> current_runner{nullptr};
+thread_local int task_left_in = kNoTask;  // the backward in one of whose nodes the tap was left
 bool is_installed = false;
 
 void tap(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
@@ -24,11 +29,26 @@ void tap(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::St
   }
 }
 
+// Views show nothing that the consumers of their results do not show: they go by unboxed.
+void let_views_pass(torch::Library& library) {
+  auto& dispatcher = c10::Dispatcher::singleton();
+  for (const auto& name : dispatcher.getAllOpNames()) {
+    if (name.name.rfind("aten::", 0) != 0) continue;
+    const auto op = dispatcher.findSchema(name);
+    if (!op || !is_pure_view(op->schema())) continue;
+    const std::string overload = name.overload_name.empty() ? "" : "." + name.overload_name;
+    library.impl((name.name + overload).c_str(), torch::CppFunction::makeFallthrough());
+  }
+}
+
 void install() {
   if (is_installed) return;
   // A static TORCH_LIBRARY_IMPL would throw at load time if the key were taken.
   static auto* library = new torch::Library(torch::Library::IMPL, "_", kTapKey, __FILE__, __LINE__);
   library->fallback(torch::CppFunction::makeFromBoxedFunction<&tap>());
+  static auto* views =
+      new torch::Library(torch::Library::IMPL, "aten", kTapKey, __FILE__, __LINE__);
+  let_views_pass(*views);
   is_installed = true;
 }
 
@@ -68,6 +88,14 @@ void leave_tap() {
   current_listener.store(nullptr);
 }
 
-bool is_tap_on() noexcept { return c10::impl::tls_is_dispatch_key_included(kTapKey); }
+void leave_tap_for_node() noexcept {
+  task_left_in = torch::autograd::get_current_graph_task_id();
+  c10::impl::tls_set_dispatch_key_included(kTapKey, false);
+}
+
+bool is_tap_on() noexcept {
+  return c10::impl::tls_is_dispatch_key_included(kTapKey) ||
+         (task_left_in != kNoTask && task_left_in == torch::autograd::get_current_graph_task_id());
+}
 
 }  // namespace tidemark

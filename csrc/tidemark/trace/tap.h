@@ -1,4 +1,4 @@
-// Tap: shows every leaf op of the step's threads to a listener, with real tensors, below autograd,
+// Tap: shows every leaf op but pure views to a listener, with real tensors, below autograd,
 // after autocast and after decomposition.
 //
 // It is a boxed fallback on the dispatch key `Fake`, registered when first needed and only if
@@ -51,6 +51,12 @@ TIDEMARK_API std::string tap_obstacle();
 // tap_obstacle() is empty, the tap is off.
 void enter_tap(OpListener* listener);
 void leave_tap();
+
+// Turns the tap off until the node of backward that runs on this thread has ended; the engine puts
+// back the state that backward was called with before the next one. REQUIRES: a node runs.
+void leave_tap_for_node() noexcept;
+
+// Whether the tap is on for the calling thread, or off for the node that runs.
 bool is_tap_on() noexcept;
 
 }  // namespace tidemark

@@ -1,0 +1,226 @@
+#include "tidemark/runtime/plan_follower.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tidemark/graph/hash.h"
+#include "tidemark/runtime/busy.h"
+#include "tidemark/runtime/replay.h"
+#include "tidemark/runtime/saved_handle.h"
+#include "tidemark/trace/shape_text.h"
+
+namespace tidemark {
+namespace {
+
+std::uint64_t shape_hash(at::ArrayRef<c10::IValue> returns) {
+  std::uint64_t hash = kHashSeed;
+  for (const auto& value : returns) {
+    visit_tensors(value, [&](int, const at::Tensor& tensor) {
+      if (is_plain(tensor)) hash = hash_shape(tensor, hash);
+    });
+  }
+  return hash;
+}
+
+std::uint64_t flow_hash(Tape& tape, const TapedOp& op) {
+  std::uint64_t hash = op.facts->name_hash;
+  c10::SmallVector<std::int32_t, 8> seen;
+  for (const auto& arg : op.tensors) {
+    const std::int32_t number = tape.block(arg.key.block).forward_number;
+    if (std::find(seen.begin(), seen.end(), number) != seen.end()) continue;
+    seen.push_back(number);
+    hash = hash_int(hash, number);
+  }
+  return hash;
+}
+
+bool are_equal(const ExpectedOp& a, const ExpectedOp& b) {
+  return a.flow_hash == b.flow_hash && a.shape_hash == b.shape_hash;
+}
+
+}  // namespace
+
+bool UnknownForm::is_start_of(const std::vector<ExpectedOp>& ops) const {
+  if (ops.size() <= num_equal) return false;
+  const auto& known = script->ops();
+  return std::equal(known.begin(), known.begin() + static_cast<std::ptrdiff_t>(num_equal),
+                    ops.begin(), are_equal) &&
+         ops[num_equal].name_hash == name_hash && ops[num_equal].shape_hash == shape_hash;
+}
+
+PlanFollower::PlanFollower(Tape& tape, std::vector<SavedHandle*>& handles, bool& is_busy,
+                           std::shared_ptr<const PlanScript> script,
+                           std::vector<std::shared_ptr<const PlanScript>> alternatives,
+                           bool is_exact)
+    : tape_(tape),
+      handles_(handles),
+      is_busy_(is_busy),
+      script_(std::move(script)),
+      alternatives_(std::move(alternatives)),
+      kind_(script_ == nullptr ? StepKind::kWatched
+            : is_exact         ? StepKind::kPlanned
+                               : StepKind::kAdapted),
+      is_following_(script_ != nullptr) {}
+
+bool PlanFollower::drops_anything() const {
+  return (script_ != nullptr && script_->drops_anything()) ||
+         std::any_of(alternatives_.begin(), alternatives_.end(),
+                     [](const auto& other) { return other->drops_anything(); });
+}
+
+bool PlanFollower::may_replay_next() const {
+  if (kind_ != StepKind::kPlanned) return true;
+  auto is_replayed = [this](const auto& script) {
+    const auto& ops = script->ops();
+    return next_op_ >= ops.size() || ops[next_op_].is_replayed;
+  };
+  return is_replayed(script_) ||
+         std::any_of(alternatives_.begin(), alternatives_.end(), is_replayed);
+}
+
+bool PlanFollower::is_done() const {
+  return kind_ == StepKind::kPlanned && num_executed_ > 0 &&
+         num_executed_ == script_->plan().actions.size() && tape_.num_dropped() == 0;
+}
+
+void PlanFollower::differ(StepKind kind, std::string what) {
+  if (kind == StepKind::kDiverged) is_following_ = false;
+  if (difference_.empty() || kind == StepKind::kDiverged) difference_ = std::move(what);
+  kind_ = kind;
+}
+
+ValueKey PlanFollower::key_of(ValueIndex value) const {
+  const PlannedValue place = script_->value_of(value);
+  return {tape_.block_of_forward_number(place.block), place.version};
+}
+
+void PlanFollower::op_ended(const TapedOp& op, at::ArrayRef<c10::IValue> returns) {
+  compare(*op.facts, {op.facts->name_hash, flow_hash(tape_, op), shape_hash(returns)});
+  if (!is_following_) return;
+  const EventActions* actions = script_->ops()[next_op_++].actions;
+  if (actions != nullptr) execute(*actions, {});
+}
+
+void PlanFollower::untaped_op_ended(const OpFacts& facts, at::ArrayRef<c10::IValue> returns) {
+  compare(facts, {facts.name_hash, std::nullopt, shape_hash(returns)});
+  ++next_op_;
+}
+
+void PlanFollower::compare(const OpFacts& facts, const OpHashes& hashes) {
+  const std::size_t index = next_op_;
+  const auto& ops = script_->ops();
+  const bool is_same_flow =
+      index < ops.size() &&
+      (hashes.flow ? ops[index].flow_hash == *hashes.flow : ops[index].name_hash == hashes.name);
+  const bool is_same_shape = index < ops.size() && ops[index].shape_hash == hashes.shape;
+  if ((is_same_flow && is_same_shape) || switch_script(hashes)) return;
+  const std::string where = "forward op " + std::to_string(index) + " (" + facts.name + ")";
+  if (kind_ == StepKind::kPlanned) {
+    unknown_form_ = UnknownForm{script_, index, hashes.name, hashes.shape};
+  }
+  if (!is_same_flow) {
+    return differ(StepKind::kDiverged, where + ": another op or other inputs were planned");
+  }
+  differ(StepKind::kAdapted, where + ": other sizes were planned");
+}
+
+// Another script that agrees with everything so far; none once the present one has acted.
+bool PlanFollower::switch_script(const OpHashes& hashes) {
+  if (num_executed_ > 0 || kind_ != StepKind::kPlanned) return false;
+  const std::size_t index = next_op_;
+  const auto& known = script_->ops();
+  for (const auto& other : alternatives_) {
+    const auto& ops = other->ops();
+    if (ops.size() <= index || ops[index].shape_hash != hashes.shape) continue;
+    if (hashes.flow ? ops[index].flow_hash != *hashes.flow : ops[index].name_hash != hashes.name) {
+      continue;
+    }
+    const auto end = known.begin() + static_cast<std::ptrdiff_t>(index);
+    if (!std::equal(known.begin(), end, ops.begin(), are_equal)) continue;
+    script_ = other;
+    return true;
+  }
+  return false;
+}
+
+void PlanFollower::before_unpack(const SavedHandle& first) {
+  const auto& expected = script_->unpacks();
+  auto where = [this] { return "unpack " + std::to_string(next_unpack_); };
+  if (next_unpack_ >= expected.size()) {
+    return differ(StepKind::kDiverged, where() + ": the planned step had no further one");
+  }
+  const ExpectedUnpack& event = expected[next_unpack_];
+  if (std::find(event.handles.begin(), event.handles.end(), first.number) == event.handles.end()) {
+    return differ(StepKind::kDiverged, where() + ": saved tensor " + std::to_string(first.number) +
+                                           " was not planned here");
+  }
+  ++next_unpack_;
+  std::vector<SavedHandle*> served;
+  for (HandleNumber number : event.handles) {
+    SavedHandle* handle =
+        number < static_cast<HandleNumber>(handles_.size()) ? handles_[number] : nullptr;
+    if (handle == nullptr || handle->is_pending) continue;
+    handle->is_pending = true;
+    if (!handle->is_managed()) continue;
+    ++handle->value->num_pending;
+    served.push_back(handle);
+  }
+  if (event.actions != nullptr) execute(*event.actions, served);
+  for (SavedHandle* handle : served) {
+    ValueState& value = *handle->value;
+    if (!value.kept && !value.serving) value.serving = tape_.find(value.key);
+  }
+}
+
+// Replays, then keeps, then drops. A drop leaves the handles about to be served their value.
+void PlanFollower::execute(const EventActions& actions, const std::vector<SavedHandle*>& served) {
+  const Busy busy(is_busy_);
+  ++num_executed_;
+  std::vector<std::int32_t> ops;
+  ValueSet targets;
+  for (const SavedHandle* handle : served) targets.insert(handle->value->key);
+  for (const Action& action : actions.actions) {
+    if (action.kind == ActionKind::kReplay) {
+      ops.push_back(script_->forward_op_of(action.target));
+    } else if (action.kind == ActionKind::kKeep) {
+      targets.insert(key_of(action.target));
+    }
+  }
+  if (kind_ == StepKind::kAdapted) {  // what the plan reads may have been given back
+    std::vector<ValueKey> missing;
+    for (const ValueKey key : targets) {
+      const ValueState& value = tape_.value(key);
+      if (!value.kept && !value.serving) missing.push_back(key);
+    }
+    ops = replay_closure(tape_, missing);
+  }
+  RestoredValues restored = replay(tape_, ops, targets);
+  num_replays_ += static_cast<std::int64_t>(ops.size());
+  for (auto& [key, ref] : restored) {
+    ValueState& value = tape_.value(key);
+    if (value.num_pending > 0 && !value.kept) value.serving = std::move(ref);
+  }
+  for (const Action& action : actions.actions) {
+    if (action.kind == ActionKind::kKeep) keep(key_of(action.target), restored);
+    if (action.kind == ActionKind::kDrop) drop(tape_.value(key_of(action.target)));
+  }
+}
+
+void PlanFollower::keep(ValueKey key, RestoredValues& restored) {
+  auto fresh = restored.find(key);
+  const bool is_fresh = fresh != restored.end() && fresh->second;
+  Ref ref = is_fresh ? std::move(fresh->second) : tape_.find(key);
+  TORCH_INTERNAL_ASSERT(ref, "tidemark: the plan keeps a value that is not in memory");
+  if (recorder_ != nullptr && ref.seen()->version == kNone) recorder_->refer(key);
+  ValueState& value = tape_.value(key);
+  value.kept = std::move(ref);
+  tape_.set_dropped(value, false);
+}
+
+void PlanFollower::drop(ValueState& value) {
+  tape_.set_dropped(value, true);
+  if (value.num_pending > 0 && !value.serving) value.serving = std::move(value.kept);
+  value.kept.reset();
+}
+
+}  // namespace tidemark

@@ -1,0 +1,101 @@
+// PlanFollower: compares a running step with the step a plan was made for, and executes the plan.
+//
+// It finds its place by two counters, forward ops and unpacks. While everything is equal the step
+// is planned; from the first op on that has other sizes it is adapted (the plan's decisions still
+// hold); from the first other op or unpack on it is diverged and the plan is left.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tidemark/runtime/plan_script.h"
+#include "tidemark/runtime/replay.h"
+#include "tidemark/runtime/tape.h"
+#include "tidemark/trace/recorder.h"
+
+namespace tidemark {
+
+class SavedHandle;
+
+enum class StepKind { kWatched, kPlanned, kAdapted, kDiverged };
+
+// How a step began that no script knows: what they agree on, and the op that differed.
+struct UnknownForm {
+  std::shared_ptr<const PlanScript> script;  // equal up to op `num_equal`
+  std::size_t num_equal = 0;
+  std::uint64_t name_hash = 0;
+  std::uint64_t shape_hash = 0;
+
+  // Whether a step with these ops begins like that.
+  bool is_start_of(const std::vector<ExpectedOp>& ops) const;
+};
+
+class PlanFollower {
+ public:
+  // `script` may be nullptr: nothing to follow. `alternatives` begin alike and are followed from
+  // the first op on where `script` differs. `is_exact`: made for this entry state.
+  // `handles`: the step's, by number. `is_busy` is set while actions run.
+  PlanFollower(Tape& tape, std::vector<SavedHandle*>& handles, bool& is_busy,
+               std::shared_ptr<const PlanScript> script,
+               std::vector<std::shared_ptr<const PlanScript>> alternatives, bool is_exact);
+
+  // Who is told when a plan keeps a value as recorded; nullptr: nobody.
+  void set_recorder(Recorder* recorder) { recorder_ = recorder; }
+
+  bool is_following() const { return is_following_; }
+  StepKind kind() const { return kind_; }
+  const std::shared_ptr<const PlanScript>& script() const { return script_; }
+  const std::string& difference() const { return difference_; }
+  const std::optional<UnknownForm>& unknown_form() const { return unknown_form_; }
+  std::int64_t num_replays() const { return num_replays_; }
+
+  // Whether saved values may have to be computed again.
+  bool drops_anything() const;
+  // Whether the forward op that comes next may have to run again.
+  bool may_replay_next() const;
+  // Whether every action of the plan is executed and everything it dropped is restored or gone.
+  bool is_done() const;
+
+  // Follows no further.
+  void leave_plan() { is_following_ = false; }
+
+  // A forward op has ended. Without a tape only its name and the shapes of its results count.
+  void op_ended(const TapedOp& op, at::ArrayRef<c10::IValue> returns);
+  void untaped_op_ended(const OpFacts& facts, at::ArrayRef<c10::IValue> returns);
+  // `first` is about to be served and is not part of an unpack that was already seen.
+  void before_unpack(const SavedHandle& first);
+
+ private:
+  struct OpHashes {
+    std::uint64_t name;
+    std::optional<std::uint64_t> flow;
+    std::uint64_t shape;
+  };
+  void compare(const OpFacts& facts, const OpHashes& hashes);
+  bool switch_script(const OpHashes& hashes);
+  void execute(const EventActions& actions, const std::vector<SavedHandle*>& served);
+  void keep(ValueKey key, RestoredValues& restored);
+  void drop(ValueState& value);
+  void differ(StepKind kind, std::string what);
+  ValueKey key_of(ValueIndex value) const;
+
+  Tape& tape_;
+  std::vector<SavedHandle*>& handles_;
+  bool& is_busy_;
+  Recorder* recorder_ = nullptr;
+  std::shared_ptr<const PlanScript> script_;
+  std::vector<std::shared_ptr<const PlanScript>> alternatives_;
+  StepKind kind_;
+  std::string difference_;
+  std::optional<UnknownForm> unknown_form_;
+  std::int64_t num_replays_ = 0;
+  std::size_t next_op_ = 0;
+  std::size_t next_unpack_ = 0;
+  std::size_t num_executed_ = 0;  // events whose actions were executed
+  bool is_following_;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,112 @@
+#include "tidemark/runtime/variants.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "tidemark/plan/signature.h"
+#include "tidemark/plan/simulate.h"
+
+namespace tidemark {
+namespace {
+
+// Blocks of the variant's entry state that are not alive, and live ones that it does not know.
+struct EntryDifference {
+  std::size_t num_missing = 0;
+  std::size_t num_unexpected = 0;
+};
+
+EntryDifference difference(const Variant& variant, const std::vector<LiveBlock>& live) {
+  std::multiset<Bytes> wanted(variant.active.begin(), variant.active.end());
+  EntryDifference result;
+  for (const LiveBlock& block : live) {
+    auto found = wanted.find(block.bytes);
+    if (found != wanted.end()) {
+      wanted.erase(found);
+    } else if (!std::binary_search(variant.untouched.begin(), variant.untouched.end(),
+                                   block.bytes)) {
+      ++result.num_unexpected;
+    }
+  }
+  result.num_missing = wanted.size();
+  return result;
+}
+
+// The same sizes as in a state that matched match again, without looking at each.
+bool matches(Variant& variant, EntryState& entry) {
+  if (variant.matching_live_hash == entry.live_hash()) return true;
+  const auto [num_missing, num_unexpected] = difference(variant, entry.blocks());
+  if (num_missing > 0 || num_unexpected > 0) return false;
+  variant.matching_live_hash = entry.live_hash();
+  return true;
+}
+
+}  // namespace
+
+const std::vector<LiveBlock>& EntryState::blocks() {
+  if (!blocks_) blocks_ = StepAllocator::instance().live_blocks();
+  return *blocks_;
+}
+
+Variant* Variants::find(EntryState& entry) {
+  for (auto it = variants_.begin(); it != variants_.end(); ++it) {
+    if (!matches(**it, entry)) continue;
+    std::rotate(variants_.begin(), it, it + 1);
+    return variants_.front().get();
+  }
+  return nullptr;
+}
+
+std::vector<std::shared_ptr<const PlanScript>> Variants::alternatives_to(const Variant& variant,
+                                                                         EntryState& entry) {
+  std::vector<std::shared_ptr<const PlanScript>> result;
+  for (const auto& other : variants_) {
+    if (other.get() == &variant || other->script == nullptr) continue;
+    if (matches(*other, entry)) result.push_back(other->script);
+  }
+  return result;
+}
+
+std::shared_ptr<const PlanScript> Variants::script_of_other_sizes(EntryState& entry) const {
+  for (const auto& variant : variants_) {
+    const auto [num_missing, num_unexpected] = difference(*variant, entry.blocks());
+    if (num_missing == num_unexpected && variant->script != nullptr) return variant->script;
+  }
+  return nullptr;
+}
+
+void Variants::note_use(const PlanScript* script) {
+  if (script == nullptr) return;
+  auto it = std::find_if(variants_.begin(), variants_.end(),
+                         [&](const auto& variant) { return variant->script.get() == script; });
+  if (it != variants_.end()) std::rotate(variants_.begin(), it, it + 1);
+}
+
+Variant& Variants::add(StepGraph graph, const std::vector<AllocationId>& active_at_entry,
+                       EntryState& entry) {
+  const std::set<AllocationId> active(active_at_entry.begin(), active_at_entry.end());
+  auto variant = std::make_unique<Variant>();
+  for (const LiveBlock& block : entry.blocks()) {
+    auto& sizes = active.count(block.id) > 0 ? variant->active : variant->untouched;
+    sizes.push_back(block.bytes);
+  }
+  std::sort(variant->active.begin(), variant->active.end());
+  std::sort(variant->untouched.begin(), variant->untouched.end());
+  variant->matching_live_hash = entry.live_hash();
+  variant->graph_hash = graph_hash(graph);
+  for (auto it = variants_.begin(); it != variants_.end(); ++it) {
+    const Variant& known = **it;
+    if (known.graph_hash != variant->graph_hash || known.active != variant->active) continue;
+    // Workspace and what backward does are no part of the hash, and may have settled since.
+    const bool is_plan_true =
+        known.script != nullptr &&
+        simulate(graph, known.script->plan()).peak_bytes == known.script->plan().peak_bytes;
+    if (is_plan_true) variant->script = known.script;
+    variants_.erase(it);
+    break;
+  }
+  variant->graph = std::move(graph);
+  return **variants_.insert(variants_.begin(), std::move(variant));
+}
+
+}  // namespace tidemark

@@ -1,0 +1,70 @@
+// Variants: the recorded forms of a step, and which of them begin in a given state.
+//
+// The state at the entry of a step is the sizes of all blocks that are alive. Two states match when
+// every block that the recorded step touched or let die has its like, and everything else is of a
+// size that it left alone.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "tidemark/graph/graph.h"
+#include "tidemark/plan/planner.h"
+#include "tidemark/runtime/plan_script.h"
+#include "tidemark/runtime/step.h"
+#include "tidemark/runtime/step_allocator.h"
+
+namespace tidemark {
+
+struct Variant {
+  StepGraph graph;
+  std::uint64_t graph_hash = 0;
+  std::shared_ptr<const PlanScript> script;  // nullptr: no plan fits, or none was made yet
+  std::optional<PlanFailure> failure;
+  std::vector<Bytes> active;             // sorted sizes at entry: blocks it touched or let die
+  std::vector<Bytes> untouched;          // sorted sizes at entry: what else was alive
+  std::uint64_t matching_live_hash = 0;  // of a state that is known to match
+};
+
+// What is alive when a step begins.
+class EntryState {
+ public:
+  EntryState() : live_hash_(StepAllocator::instance().live_sizes_hash()) {}
+  std::uint64_t live_hash() const { return live_hash_; }
+  // REQUIRES: nothing was made or freed since the state was taken, but for the first call.
+  const std::vector<LiveBlock>& blocks();
+
+ private:
+  std::uint64_t live_hash_;
+  std::optional<std::vector<LiveBlock>> blocks_;
+};
+
+class Variants {
+ public:
+  bool empty() const { return variants_.empty(); }
+  std::size_t size() const { return variants_.size(); }
+  // The one used last. REQUIRES: !empty().
+  Variant& newest() { return *variants_.front(); }
+  const Variant& newest() const { return *variants_.front(); }
+
+  // The one used last among those that begin in `entry`, or nullptr. It becomes the newest.
+  Variant* find(EntryState& entry);
+  // The scripts of the others that begin in `entry`.
+  std::vector<std::shared_ptr<const PlanScript>> alternatives_to(const Variant& variant,
+                                                                 EntryState& entry);
+  // The script of the latest variant whose entry state has as many blocks, some of them of other
+  // sizes; nullptr if there is none.
+  std::shared_ptr<const PlanScript> script_of_other_sizes(EntryState& entry) const;
+  // The one with this script becomes the newest, if there is one.
+  void note_use(const PlanScript* script);
+  // Adds the recorded form of a step that began in `entry`; it becomes the newest. It takes the
+  // place of a known form that began in the same state, with its plan if that still holds.
+  Variant& add(StepGraph graph, const std::vector<AllocationId>& active_at_entry,
+               EntryState& entry);
+
+ private:
+  std::vector<std::unique_ptr<Variant>> variants_;  // most recently used first
+};
+
+}  // namespace tidemark
