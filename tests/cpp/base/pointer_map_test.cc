@@ -44,7 +44,9 @@ TEST(PointerMapTest, AgreesWithAStandardMapUnderRandomUse) {
     const auto it = expected.find(address(number));
     const int* found = map.find(address(number));
     ASSERT_EQ(found != nullptr, it != expected.end());
-    if (found != nullptr) EXPECT_EQ(*found, it->second);
+    if (found != nullptr) {
+      EXPECT_EQ(*found, it->second);
+    }
   }
   std::size_t visited = 0;
   map.for_each([&](const void* key, int value) {
