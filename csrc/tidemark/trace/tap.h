@@ -53,7 +53,8 @@ void enter_tap(OpListener* listener);
 void leave_tap();
 
 // Turns the tap off until the node of backward that runs on this thread has ended; the engine puts
-// back the state that backward was called with before the next one. REQUIRES: a node runs.
+// back the state that backward was called with before the next one. Does nothing while a runner
+// answers ops. REQUIRES: a node runs.
 void leave_tap_for_node() noexcept;
 
 // Whether the tap is on for the calling thread, or off for the node that runs.
