@@ -71,7 +71,9 @@ void MemoryBudget::enter() {
   }
   foreign_.forget_dead();
   count_tracked();
-  entry_.emplace();
+  const AllocationId begin = allocator().next_id();
+  entry_.emplace(last_begin_.value_or(begin));
+  last_begin_ = begin;
   StepOptions options;
   options.limit = memory_;
   options.find_place = find_place_;

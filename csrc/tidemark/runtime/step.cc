@@ -119,7 +119,7 @@ void Step::tape_from_here() {
 
 void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
                     c10::DispatchKeySet keys, torch::jit::Stack* stack) {
-  if (watcher_ != nullptr) watcher_->recorder().poll();
+  if (watcher_ != nullptr) watcher_->reach_forward();
   const auto args = torch::jit::last(*stack, facts.num_args);
   TapedOp& op = tape_.begin_op(handle, facts, args, follower_.may_replay_next());
   if (watcher_ != nullptr) watcher_->begin_forward(facts, args);

@@ -67,6 +67,19 @@ void StepWatcher::note_write(const at::Tensor& tensor) {
   }
 }
 
+// The op's place is asked for before it runs: Python looks for it, and what its garbage collector
+// lets go of meanwhile must not pass for what the op has freed.
+void StepWatcher::reach_forward() {
+  if (find_place_) {
+    Place place = find_place_();
+    if (at::GradMode::is_enabled()) {
+      scope_by_sequence_[at::sequence_number::peek() - 1] = place.scope;
+    }
+    recorder_.set_place(std::move(place.scope), std::move(place.source));
+  }
+  recorder_.poll();
+}
+
 void StepWatcher::begin_forward(const OpFacts& facts, at::ArrayRef<c10::IValue> args) {
   for (std::size_t i = 0; i < args.size(); ++i) {
     visit_tensors(args[i], [&](int, const at::Tensor& tensor) {
@@ -86,11 +99,6 @@ void StepWatcher::end_forward(const TapedOp& op, at::ArrayRef<c10::IValue> retur
       if (is_optimizer_ && recorder_.has_category(arg.key.block)) is_optimizer_ = false;
     }
     written_without_grad_.clear();
-  }
-  if (find_place_) {
-    Place place = find_place_();
-    if (op.grad_mode) scope_by_sequence_[at::sequence_number::peek() - 1] = place.scope;
-    recorder_.set_place(std::move(place.scope), std::move(place.source));
   }
   OpRecord record;
   record.facts = op.facts;

@@ -33,6 +33,8 @@ class StepWatcher {
   Nanoseconds run(const c10::OperatorHandle& op, const OpFacts& facts, c10::DispatchKeySet keys,
                   torch::jit::Stack* stack);
 
+  // Before a forward op: asks where the program is, and looks at what it still holds.
+  void reach_forward();
   // Around a forward op. Storages of leaves that require grad are parameters; a write to one under
   // no_grad begins the optimizer phase, which the next forward op that requires grad ends. What is
   // written in that phase, or without grad just before it, is optimizer state.

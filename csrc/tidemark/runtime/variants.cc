@@ -16,17 +16,22 @@ struct EntryDifference {
   std::size_t num_unexpected = 0;
 };
 
+bool take(std::multiset<Bytes>& sizes, Bytes bytes) {
+  auto found = sizes.find(bytes);
+  if (found == sizes.end()) return false;
+  sizes.erase(found);
+  return true;
+}
+
 EntryDifference difference(const Variant& variant, const std::vector<LiveBlock>& live) {
   std::multiset<Bytes> wanted(variant.active.begin(), variant.active.end());
+  std::multiset<Bytes> untouched(variant.untouched.begin(), variant.untouched.end());
+  const auto& any_number = variant.left_behind;
   EntryDifference result;
   for (const LiveBlock& block : live) {
-    auto found = wanted.find(block.bytes);
-    if (found != wanted.end()) {
-      wanted.erase(found);
-    } else if (!std::binary_search(variant.untouched.begin(), variant.untouched.end(),
-                                   block.bytes)) {
-      ++result.num_unexpected;
-    }
+    if (take(wanted, block.bytes)) continue;
+    if (std::binary_search(any_number.begin(), any_number.end(), block.bytes)) continue;
+    if (!take(untouched, block.bytes)) ++result.num_unexpected;
   }
   result.num_missing = wanted.size();
   return result;
@@ -87,11 +92,13 @@ Variant& Variants::add(StepGraph graph, const std::vector<AllocationId>& active_
   const std::set<AllocationId> active(active_at_entry.begin(), active_at_entry.end());
   auto variant = std::make_unique<Variant>();
   for (const LiveBlock& block : entry.blocks()) {
-    auto& sizes = active.count(block.id) > 0 ? variant->active : variant->untouched;
-    sizes.push_back(block.bytes);
+    const bool is_active = active.count(block.id) > 0;
+    (is_active ? variant->active : variant->untouched).push_back(block.bytes);
+    if (!is_active && entry.is_recent(block)) variant->left_behind.push_back(block.bytes);
   }
   std::sort(variant->active.begin(), variant->active.end());
   std::sort(variant->untouched.begin(), variant->untouched.end());
+  std::sort(variant->left_behind.begin(), variant->left_behind.end());
   variant->matching_live_hash = entry.live_hash();
   variant->graph_hash = graph_hash(graph);
   for (auto it = variants_.begin(); it != variants_.end(); ++it) {

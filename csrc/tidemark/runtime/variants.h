@@ -1,8 +1,8 @@
 // Variants: the recorded forms of a step, and which of them begin in a given state.
 //
 // The state at the entry of a step is the sizes of all blocks that are alive. Two states match when
-// every block that the recorded step touched or let die has its like, and everything else is of a
-// size that it left alone.
+// every block that the recorded step touched or let die has its like, and everything else is one of
+// those that it left alone, or of a size that every step leaves behind (a list of losses).
 #pragma once
 
 #include <memory>
@@ -24,18 +24,24 @@ struct Variant {
   std::optional<PlanFailure> failure;
   std::vector<Bytes> active;             // sorted sizes at entry: blocks it touched or let die
   std::vector<Bytes> untouched;          // sorted sizes at entry: what else was alive
+  std::vector<Bytes> left_behind;        // sorted: those of it made since the step before began
   std::uint64_t matching_live_hash = 0;  // of a state that is known to match
 };
 
 // What is alive when a step begins.
 class EntryState {
  public:
-  EntryState() : live_hash_(StepAllocator::instance().live_sizes_hash()) {}
+  // `previous_step`: the first block that the step before could have made.
+  explicit EntryState(AllocationId previous_step)
+      : previous_step_(previous_step), live_hash_(StepAllocator::instance().live_sizes_hash()) {}
   std::uint64_t live_hash() const { return live_hash_; }
   // REQUIRES: nothing was made or freed since the state was taken, but for the first call.
   const std::vector<LiveBlock>& blocks();
+  // Whether the block was made since the step before began.
+  bool is_recent(const LiveBlock& block) const { return block.id >= previous_step_; }
 
  private:
+  AllocationId previous_step_;
   std::uint64_t live_hash_;
   std::optional<std::vector<LiveBlock>> blocks_;
 };
