@@ -46,6 +46,7 @@ bench: setup  ## measure, in C++ and in Python; results go to out/
 	  build/release/benchmarks/cpp/tidemark_$${half}_benchmarks --benchmark_out=out/$${half}.json || exit 1; \
 	done
 	@python benchmarks/python/budget_vs_throughput.py
+	@python benchmarks/python/overhead.py
 
 lint: build  ## clang-tidy over all C++ sources (slow), then the quick checks
 	@command -v clang-tidy >/dev/null || { echo "please run: apt-get install clang-tidy"; exit 1; }

@@ -130,10 +130,40 @@ def lstm() -> Task:
     return Task(Tagger(), torch.randn(16, 96, 32), torch.randint(16, (16, 96)))
 
 
+class CellLoop(nn.Module):
+    """An LSTMCell over 48 steps in a Python loop: tiny ops, many of them."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.width = width
+        self.cell = nn.LSTMCell(width, width)
+        self.head = nn.Linear(width, 4)
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        hidden = cell = x.new_zeros(x.shape[1], self.width)
+        logits = []
+        for each in x:
+            hidden, cell = self.cell(each, (hidden, cell))
+            logits.append(self.head(hidden))
+        return torch.stack(logits, dim=2)
+
+
+def cells() -> Task:
+    return Task(CellLoop(), torch.randn(48, 32, 16), torch.randint(4, (32, 48)))
+
+
+def mlp() -> Task:
+    layers = [layer for _ in range(60) for layer in (nn.Linear(16, 16), nn.Tanh())]
+    model = nn.Sequential(*layers, nn.Linear(16, 4))
+    return Task(model, torch.randn(64, 16), torch.randint(4, (64,)))
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "gpt": gpt,
     "resnet": resnet,
     "unet": unet,
     "lstm": lstm,
     "gpt_checkpointed": gpt_checkpointed,
+    "cells": cells,
+    "mlp": mlp,
 }

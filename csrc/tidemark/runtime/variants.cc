@@ -46,6 +46,18 @@ bool matches(Variant& variant, EntryState& entry) {
   return true;
 }
 
+// An op that was interrupted once looks dear. Where two recordings agree from their beginning on,
+// its time is the lesser of both.
+void take_lesser_costs(StepGraph& graph, const StepGraph& other) {
+  const std::size_t size = std::min(graph.events.size(), other.events.size());
+  for (std::size_t i = 0; i < size; ++i) {
+    Event& event = graph.events[i];
+    const Event& same = other.events[i];
+    if (event.kind != same.kind || event.name != same.name || event.shapes != same.shapes) return;
+    event.cost_ns = std::min(event.cost_ns, same.cost_ns);
+  }
+}
+
 }  // namespace
 
 const std::vector<LiveBlock>& EntryState::blocks() {
@@ -101,6 +113,7 @@ Variant& Variants::add(StepGraph graph, const std::vector<AllocationId>& active_
   std::sort(variant->left_behind.begin(), variant->left_behind.end());
   variant->matching_live_hash = entry.live_hash();
   variant->graph_hash = graph_hash(graph);
+  for (const auto& known : variants_) take_lesser_costs(graph, known->graph);
   for (auto it = variants_.begin(); it != variants_.end(); ++it) {
     const Variant& known = **it;
     if (known.graph_hash != variant->graph_hash || known.active != variant->active) continue;
