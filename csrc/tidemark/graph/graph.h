@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -127,6 +128,10 @@ struct Entry {
   Bytes other_bytes = 0;           // live blocks the step neither touches nor lets die: an offset
   std::vector<BlockIndex> blocks;  // blocks that the step touches or that die in it
   bool operator==(const Entry&) const = default;
+
+  Bytes total_bytes() const {
+    return std::accumulate(bytes_by_category.begin(), bytes_by_category.end(), other_bytes);
+  }
 };
 
 struct StepGraph {

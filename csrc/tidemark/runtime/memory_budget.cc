@@ -5,7 +5,6 @@
 #include <exception>
 #include <stdexcept>
 
-#include "tidemark/plan/simulate.h"
 #include "tidemark/trace/tap.h"
 
 namespace tidemark {
@@ -92,7 +91,7 @@ void MemoryBudget::choose_plan(StepOptions& options) {
     options.is_exact = true;
     options.record = false;
     ++num_cache_hits_;
-  } else if (prior_ == nullptr && !variants_.empty() && variants_.newest().failure) {
+  } else if (prior_ == nullptr && !variants_.empty() && variants_.newest().can_never_fit(memory_)) {
     refuse(variants_.newest());
   } else {
     options.script = prior_ != nullptr ? prior_ : variants_.script_of_other_sizes(*entry_);
@@ -123,7 +122,7 @@ void MemoryBudget::learn_from(StepOutcome& outcome) {
   if (outcome.graph) {
     if (num_to_watch_ > 0) --num_to_watch_;
     Variant& variant = variants_.add(std::move(*outcome.graph), outcome.active_at_entry, *entry_);
-    if (variant.script == nullptr) plan_variant(variant, memory_);
+    if (variant.script == nullptr) plan_variant(variant);
     const bool is_found = variant.script == nullptr || !unknown_form_ ||
                           unknown_form_->is_start_of(variant.script->ops());
     if (is_found) num_to_watch_ = 0;
@@ -172,24 +171,20 @@ void MemoryBudget::count_tracked() {
 
 // ---- plans
 
-// Whether the plan that was given is for this very step. One from an estimate may be for its ops
-// and sizes, and still promise another peak: workspace was modelled there and is known here.
-bool MemoryBudget::was_given_plan_for(const Variant& variant) const {
-  return options_.plan && options_.plan->graph_hash == variant.graph_hash &&
-         simulate(variant.graph, *options_.plan).peak_bytes == options_.plan->peak_bytes;
-}
-
-void MemoryBudget::plan_variant(Variant& variant, Bytes budget) {
-  if (was_given_plan_for(variant) && options_.plan->peak_bytes <= budget) {
+void MemoryBudget::plan_variant(Variant& variant) {
+  // A plan that was given for this very step is followed. One from an estimate may be for its ops
+  // and sizes, and still promise another peak: workspace was modelled there and is known here.
+  if (prior_ != nullptr && prior_->plan().graph_hash == variant.graph_hash &&
+      keeps_promise(*prior_, variant.graph)) {
     variant.script = prior_;
     variant.failure.reset();
-    return;
+    if (variant.peak_bytes() <= memory_) return;
   }
   const auto start = std::chrono::steady_clock::now();
   PlanOptions options;
   options.policy = options_.policy;
   options.time_limit_s = options_.time_limit_s;
-  auto result = tidemark::plan(variant.graph, budget, options);
+  auto result = tidemark::plan(variant.graph, memory_, options);
   plan_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (result) {
     variant.script = std::make_shared<const PlanScript>(std::move(*result));
@@ -199,14 +194,17 @@ void MemoryBudget::plan_variant(Variant& variant, Bytes budget) {
   }
 }
 
-// More may be alive than when the step was recorded: that much less is left to plan with.
+// More may be alive than when the step was recorded: then it is planned with that in mind.
 std::shared_ptr<const PlanScript> MemoryBudget::script_within_budget(Variant& variant) {
-  if (variant.failure) refuse(variant);
-  const Bytes offset = allocator().live_bytes() - variant.script->entry_bytes();
-  if (memory_ != kUnlimited && variant.script->plan().peak_bytes + offset > memory_) {
-    plan_variant(variant, memory_ - offset);
-    if (variant.failure) refuse(variant);
+  const Bytes more = entry_->live_bytes() - variant.live_bytes;
+  const bool must_plan = variant.failure ? more != 0 : variant.peak_bytes() + more > memory_;
+  if (must_plan) {
+    Bytes& others = variant.graph.entry.other_bytes;
+    others = std::max<Bytes>(0, others + more);
+    variant.live_bytes += more;
+    plan_variant(variant);
   }
+  if (variant.failure) refuse(variant);
   return variant.script;
 }
 

@@ -130,8 +130,7 @@ class TIDEMARK_API MemoryBudget {
   void choose_plan(StepOptions& options);
   void learn_from(StepOutcome& outcome);
   void watch_for(std::optional<UnknownForm> form);
-  bool was_given_plan_for(const Variant& variant) const;
-  void plan_variant(Variant& variant, Bytes budget);
+  void plan_variant(Variant& variant);
   std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);
   void count(const StepOutcome& outcome);
   [[noreturn]] static void refuse(const Variant& variant);

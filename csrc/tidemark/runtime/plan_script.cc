@@ -1,7 +1,6 @@
 #include "tidemark/runtime/plan_script.h"
 
 #include <map>
-#include <numeric>
 #include <set>
 #include <utility>
 
@@ -46,9 +45,7 @@ PlanScript::PlanScript(Plan plan) : plan_(std::move(plan)) {
   for (const auto& value : plan_.values) values_[value.value] = {value.block, value.version};
   mark_replayed();
   mark_replayed();
-  const auto& entry = plan_.signature.entry;
-  entry_bytes_ = std::accumulate(entry.bytes_by_category.begin(), entry.bytes_by_category.end(),
-                                 entry.other_bytes);
+  entry_bytes_ = plan_.signature.entry.total_bytes();
 }
 
 // A value is dropped to be computed again. If one is not (the recorded step had no further use for

@@ -60,6 +60,12 @@ void take_lesser_costs(StepGraph& graph, const StepGraph& other) {
 
 }  // namespace
 
+bool keeps_promise(const PlanScript& script, const StepGraph& graph) {
+  const Plan& plan = script.plan();
+  const Bytes offset = graph.entry.total_bytes() - script.entry_bytes();
+  return simulate(graph, plan).peak_bytes == plan.peak_bytes + offset;
+}
+
 const std::vector<LiveBlock>& EntryState::blocks() {
   if (!blocks_) blocks_ = StepAllocator::instance().live_blocks();
   return *blocks_;
@@ -111,6 +117,7 @@ Variant& Variants::add(StepGraph graph, const std::vector<AllocationId>& active_
   std::sort(variant->active.begin(), variant->active.end());
   std::sort(variant->untouched.begin(), variant->untouched.end());
   std::sort(variant->left_behind.begin(), variant->left_behind.end());
+  variant->live_bytes = entry.live_bytes();
   variant->matching_live_hash = entry.live_hash();
   variant->graph_hash = graph_hash(graph);
   for (const auto& known : variants_) take_lesser_costs(graph, known->graph);
@@ -118,10 +125,9 @@ Variant& Variants::add(StepGraph graph, const std::vector<AllocationId>& active_
     const Variant& known = **it;
     if (known.graph_hash != variant->graph_hash || known.active != variant->active) continue;
     // Workspace and what backward does are no part of the hash, and may have settled since.
-    const bool is_plan_true =
-        known.script != nullptr &&
-        simulate(graph, known.script->plan()).peak_bytes == known.script->plan().peak_bytes;
-    if (is_plan_true) variant->script = known.script;
+    if (known.script != nullptr && keeps_promise(*known.script, graph)) {
+      variant->script = known.script;
+    }
     variants_.erase(it);
     break;
   }

@@ -18,6 +18,16 @@
 namespace tidemark {
 
 struct Variant {
+  // REQUIRES: script. With as much alive at entry as `live_bytes`.
+  Bytes peak_bytes() const {
+    return script->plan().peak_bytes + graph.entry.total_bytes() - script->entry_bytes();
+  }
+
+  // Whether no plan fits into `memory` even if nothing else is alive.
+  bool can_never_fit(Bytes memory) const {
+    return failure && failure->least_feasible_bytes - graph.entry.other_bytes > memory;
+  }
+
   StepGraph graph;
   std::uint64_t graph_hash = 0;
   std::shared_ptr<const PlanScript> script;  // nullptr: no plan fits, or none was made yet
@@ -25,15 +35,23 @@ struct Variant {
   std::vector<Bytes> active;             // sorted sizes at entry: blocks it touched or let die
   std::vector<Bytes> untouched;          // sorted sizes at entry: what else was alive
   std::vector<Bytes> left_behind;        // sorted: those of it made since the step before began
+  Bytes live_bytes = 0;                  // at entry, when its graph's other_bytes were counted
   std::uint64_t matching_live_hash = 0;  // of a state that is known to match
 };
+
+// Whether `graph`, which has the plan's hash, takes what the plan promises, but for bytes that it
+// does not touch.
+bool keeps_promise(const PlanScript& script, const StepGraph& graph);
 
 // What is alive when a step begins.
 class EntryState {
  public:
   // `previous_step`: the first block that the step before could have made.
   explicit EntryState(AllocationId previous_step)
-      : previous_step_(previous_step), live_hash_(StepAllocator::instance().live_sizes_hash()) {}
+      : previous_step_(previous_step),
+        live_bytes_(StepAllocator::instance().live_bytes()),
+        live_hash_(StepAllocator::instance().live_sizes_hash()) {}
+  Bytes live_bytes() const { return live_bytes_; }
   std::uint64_t live_hash() const { return live_hash_; }
   // REQUIRES: nothing was made or freed since the state was taken, but for the first call.
   const std::vector<LiveBlock>& blocks();
@@ -42,6 +60,7 @@ class EntryState {
 
  private:
   AllocationId previous_step_;
+  Bytes live_bytes_;
   std::uint64_t live_hash_;
   std::optional<std::vector<LiveBlock>> blocks_;
 };

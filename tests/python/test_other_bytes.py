@@ -1,0 +1,63 @@
+"""Bytes that a step does not touch: they count, and come and go between steps."""
+
+from __future__ import annotations
+
+import pytest
+import tidemark
+import torch
+from training_loops import LOOPS, Loop
+
+pytestmark = pytest.mark.usefixtures("counter")
+
+
+def step(loop: Loop, budget: tidemark.MemoryBudget) -> tidemark.BudgetInfeasible | None:
+    """Runs one step, or returns why it was refused."""
+    x, y = loop.next_batch()
+    try:
+        with budget.step():
+            loop.optimizer.zero_grad()
+            loss = loop.loss(loop.model(x), y)
+            loss.backward()
+            loop.optimizer.step()
+    except tidemark.BudgetInfeasible as error:
+        return error.with_traceback(None)  # it would hold this batch
+    return None
+
+
+def least_feasible(name: str) -> tuple[int, int]:
+    """Returns the least feasible budget and the unplanned peak of the loop's third step."""
+    torch.manual_seed(0)
+    loop = LOOPS[name]()
+    with tidemark.MemoryBudget(None) as budget:
+        for _ in range(3):
+            step(loop, budget)
+        graph = budget.graph
+    assert graph is not None
+    return tidemark.frontier(graph, points=2).least_feasible_bytes, graph.peak_bytes
+
+
+def test_steps_make_room_for_what_a_program_collects_until_none_is_left() -> None:
+    least, peak = least_feasible("gpt")
+    memory = (least + peak) // 2
+    collected: list[torch.Tensor] = []
+    replays = []
+    torch.manual_seed(0)
+    loop = LOOPS["gpt"]()
+    with tidemark.MemoryBudget(memory) as budget:
+        while (refused := step(loop, budget)) is None:
+            collected.append(torch.empty((memory - least) // 8, dtype=torch.uint8))
+            last = budget.last_step
+            assert last.peak_bytes <= memory
+            if last.kind == "planned":
+                assert last.peak_bytes == last.promised_bytes
+                replays.append(last.num_replays)
+        assert 5 <= len(collected) <= 10
+        assert replays[-1] > replays[0]
+        assert refused.budget_bytes == memory
+        assert refused.least_feasible_bytes > memory
+        collected.clear()
+        step(loop, budget)
+        step(loop, budget)
+        last = budget.last_step
+        assert last.kind == "planned", last
+        assert last.peak_bytes == last.promised_bytes <= memory
