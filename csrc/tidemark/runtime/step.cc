@@ -90,7 +90,10 @@ void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
                  torch::jit::Stack* stack) {
   if (is_busy_ || !is_active_) return run_op(op, keys, stack);
   const bool in_backward = is_in_backward();
-  if (in_backward && watcher_ == nullptr) return run_op(op, keys, stack);
+  if (in_backward && watcher_ == nullptr) {
+    leave_tap_for_node();
+    return run_op(op, keys, stack);
+  }
   const OpFacts& facts = facts_of(op);
   if (facts.is_view) return run_op(op, keys, stack);
   if (in_backward) return backward_op(op, facts, keys, stack);
@@ -229,7 +232,7 @@ void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
 at::Tensor Step::unpack(SavedHandle& handle) {
   handle.version.check();
   if (watcher_ == nullptr) {
-    // A planned step looks at no op of backward, and most of them follow an unpack of their node.
+    // A planned step looks at no op of backward.
     if (is_active_ && is_in_backward()) leave_tap_for_node();
   } else {
     const auto node = torch::autograd::get_current_node();
