@@ -97,9 +97,12 @@ void write_limits(const Report& report, Text& text) {
 void write_run(const Report& report, Text& text) {
   if (report.measured_peak_bytes) {
     const Bytes difference = *report.measured_peak_bytes - report.peak.bytes;
+    const bool is_watched = report.steps && report.steps->watched > 0;
     text.line("measured  peak {} over all steps ({})", format_bytes(*report.measured_peak_bytes),
-              difference == 0 ? "as predicted, to the byte"
-                              : fmt::format("{:+d} B against the prediction", difference));
+              difference == 0
+                  ? "as predicted, to the byte"
+                  : fmt::format("{:+d} B against the plan{}", difference,
+                                is_watched ? ", which watched steps do not follow" : ""));
   }
   if (report.steps) {
     text.line("steps     {} watched, {} planned, {} adapted, {} diverged", report.steps->watched,
