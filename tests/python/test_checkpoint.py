@@ -6,7 +6,6 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import counting_allocator
@@ -15,7 +14,7 @@ import tidemark
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint as torch_checkpoint
-from training_loops import LOOPS, Block, Residual
+from training_loops import Block, Residual
 
 Tensors = list[torch.Tensor]
 
@@ -510,62 +509,3 @@ def test_backward_may_run_on_another_thread() -> None:
     thread.join()
 
     assert torch.equal(x.grad, torch.autograd.grad(x.sin().exp().sum(), x)[0])
-
-
-class Checkpointed(nn.Module):
-    def __init__(self, inner: nn.Module, checkpoint: Callable[..., Any]) -> None:
-        super().__init__()
-        self.inner, self.checkpoint = inner, checkpoint
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.checkpoint(self.inner, x)
-
-
-@dataclass
-class Run:
-    """What a loop left behind, how its steps went, and the last one as data."""
-
-    state: Tensors
-    steps: list[Any]
-    graph: tidemark.StepGraph | None
-
-
-def train(
-    checkpoint: Callable[..., Any], memory: int | None = None, plan: tidemark.Plan | None = None
-) -> Run:
-    torch.manual_seed(0)
-    loop = LOOPS["gpt"]()
-    for i in (1, 2):
-        loop.model.blocks[i] = Checkpointed(loop.model.blocks[i], checkpoint)
-    steps = []
-    with tidemark.MemoryBudget(memory, plan=plan) as budget:
-        for _ in range(5):
-            x, y = loop.next_batch()
-            with budget.step():
-                loop.optimizer.zero_grad()
-                logits = loop.model(x)
-                loss = loop.loss(logits, y)
-                loss.backward()
-                loop.optimizer.step()
-            steps.append(budget.last_step)
-        graph = budget.graph
-    parameters = (p.detach() for p in loop.model.parameters())
-    return Run([loss.detach(), torch.get_rng_state(), *parameters], steps, graph)
-
-
-def test_steps_of_a_budget_are_exact_inside_and_planned() -> None:
-    stock = train(plainly)
-    free = train(tidemark.checkpoint)
-    assert free.graph is not None
-    least = tidemark.frontier(free.graph, points=2).least_feasible_bytes
-    assert least < free.graph.peak_bytes < stock.graph.peak_bytes
-    memory = (least + free.graph.peak_bytes) // 2
-    held = train(tidemark.checkpoint, memory, tidemark.plan(free.graph, memory))
-
-    assert same(free.state, stock.state)
-    assert same(held.state, stock.state)
-    assert max(step.peak_bytes for step in held.steps) <= memory
-    assert held.steps[-1].num_replays > 0
-    for step in free.steps[2:] + held.steps[2:]:
-        assert step.kind == "planned", step.difference
-        assert step.peak_bytes == step.promised_bytes
