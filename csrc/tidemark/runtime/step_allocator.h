@@ -89,7 +89,8 @@ class StepAllocator final : public c10::Allocator {
   // for room.
   void set_observer(StepObserver* observer, bool wants_blocks);
 
-  // Whether `storage` is a block of this allocator that counts; takes no lock.
+  // Whether `storage` is a block of this allocator that counted when it was made (all but dataless
+  // ones count until they die); takes no lock.
   static bool is_counted(const c10::StorageImpl& storage) noexcept {
     return pointer_of(storage).get_deleter() == &StepAllocator::free_block;
   }

@@ -53,7 +53,7 @@ class EntryState {
         live_hash_(StepAllocator::instance().live_sizes_hash()) {}
   Bytes live_bytes() const { return live_bytes_; }
   std::uint64_t live_hash() const { return live_hash_; }
-  // REQUIRES: nothing was made or freed since the state was taken, but for the first call.
+  // Looked up at the first call, and kept. REQUIRES: until then, nothing was made or freed.
   const std::vector<LiveBlock>& blocks();
   // Whether the block was made since the step before began.
   bool is_recent(const LiveBlock& block) const { return block.id >= previous_step_; }
