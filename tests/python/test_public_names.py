@@ -33,6 +33,8 @@ SIGNATURES = {
     "make_report": "(graph, plan=None, *, steps=None, measured_peak_bytes=None)",
 }
 
+INTEGRATION = "(memory: 'int | str | None', **options: 'Any') -> 'None'"
+
 
 def words_of(parser: argparse.ArgumentParser) -> set[str]:
     return {
@@ -45,6 +47,13 @@ def words_of(parser: argparse.ArgumentParser) -> set[str]:
 def test_public_names_are_frozen() -> None:
     assert set(tidemark.__all__) == NAMES
     assert set(dir(tidemark)) >= NAMES
+
+
+def test_names_of_integrations_are_frozen() -> None:
+    from tidemark.integrations import lightning, transformers
+
+    assert str(inspect.signature(lightning.MemoryBudgetCallback)) == INTEGRATION
+    assert str(inspect.signature(transformers.TidemarkCallback)) == INTEGRATION
 
 
 def test_commands_and_flags_are_frozen() -> None:
