@@ -23,6 +23,7 @@ from tidemark.bytes import format_bytes, parse_bytes
 from tidemark.errors import BudgetInfeasible, NotSupported, PlanMismatch, ReplayMismatch
 from tidemark.frontier import Frontier, frontier
 from tidemark.graph import StepGraph
+from tidemark.packing import Buffer, Packing, pack
 from tidemark.plan import Plan, plan, policies
 from tidemark.report import Report, StepCounts, make_report
 from tidemark.simulation import Simulation, Violation, simulate, validate
@@ -39,10 +40,12 @@ __version__: str = _core.version
 __all__ = [
     "BudgetExceeded",
     "BudgetInfeasible",
+    "Buffer",
     "Estimate",
     "Frontier",
     "MemoryBudget",
     "NotSupported",
+    "Packing",
     "Plan",
     "PlanMismatch",
     "ReplayMismatch",
@@ -57,6 +60,7 @@ __all__ = [
     "format_bytes",
     "frontier",
     "make_report",
+    "pack",
     "parse_bytes",
     "plan",
     "policies",

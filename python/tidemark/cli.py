@@ -23,6 +23,7 @@ examples:
   tidemark estimate train.py:make_step --fits 80GiB   will it fit? nothing is allocated
   tidemark plan step.json --budget 6GiB -o plan.json  plan without torch or a device
   tidemark frontier step.json --plot curve.svg        what does each budget cost?
+  tidemark pack step.json --picture layout.svg        addresses in the lowest arena
   tidemark doctor                                     can the runtime work here?
 
 TARGET is train.py:make_step, a function that builds everything and returns a callable
@@ -70,6 +71,19 @@ examples:
 exit code: 0, 1 the plan is not valid for this step, 2 usage
 """
 
+_PACK = """\
+examples:
+  tidemark pack step.json                       addresses for what the step allocates
+  tidemark pack lifetimes.csv --capacity 6GiB -o addresses.csv --picture layout.svg
+  tidemark pack *.csv --json                    many at once
+
+FILE is a recorded step (.json) or CSV with the columns id,lower,upper,size: a lifetime is
+[lower, upper). Further columns: alignment, and fixed (an offset it must have).
+
+exit code: 0 packed, 1 infeasible (says which buffers exclude each other), 2 usage,
+           3 time out: it does not fit yet; the best layout is written
+"""
+
 _DOCTOR = """\
 examples:
   tidemark doctor
@@ -94,6 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_plan(words)
     _add_frontier(words)
     _add_simulate(words)
+    _add_pack(words)
     _add(words, "doctor", "what is here, what works, what is risky", _DOCTOR, commands.doctor)
     return parser
 
@@ -166,6 +181,28 @@ def _add_simulate(words: _Words[argparse.ArgumentParser]) -> None:
     parser = _add(words, "simulate", text, _SIMULATE, commands.simulate)
     parser.add_argument("step", metavar="STEP", help="a recorded step, JSON")
     parser.add_argument("--plan", metavar="PLAN", help="a plan for it, JSON")
+
+
+def _add_pack(words: _Words[argparse.ArgumentParser]) -> None:
+    text = "gives buffers with fixed lifetimes addresses in one arena"
+    parser = _add(words, "pack", text, _PACK, commands.pack)
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a step, JSON, or lifetimes, CSV")
+    parser.add_argument("--capacity", metavar="SIZE", help="stop as soon as it fits in this")
+    parser.add_argument(
+        "--alignment",
+        metavar="BYTES",
+        type=int,
+        default=1,
+        help="of offsets and sizes (default: 1)",
+    )
+    parser.add_argument(
+        "--block-limit", metavar="SIZE", help="several arenas of this size instead of one"
+    )
+    parser.add_argument(
+        "--time-limit", metavar="S", type=float, default=10.0, help="seconds (default: 10)"
+    )
+    parser.add_argument("-o", "--output", metavar="CSV", help="write the addresses to this file")
+    parser.add_argument("--picture", metavar="SVG", help="draw the layout to this file")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,9 +17,10 @@ from tidemark import _runtime
 from tidemark.bytes import format_bytes, format_duration, parse_bytes
 from tidemark.errors import BudgetInfeasible
 from tidemark.graph import StepGraph
+from tidemark.packing import Packing, load_buffers
 from tidemark.plan import Plan
 
-YES, NO = 0, 1
+YES, NO, TIME_OUT = 0, 1, 3
 
 
 def record(options: argparse.Namespace) -> int:
@@ -121,6 +123,63 @@ def simulate(options: argparse.Namespace) -> int:
     print(tidemark.make_report(graph, made), end="")
     print(f"ops take {format_duration(result.cost_ns)}; {_sparkline(result.curve)}")
     return YES
+
+
+def pack(options: argparse.Namespace) -> int:
+    """Gives the buffers of every file addresses."""
+    if len(options.files) > 1 and (options.output or options.picture):
+        raise ValueError("one CSV and one picture are of one FILE; several were given")
+    packings = {path: _pack_file(path, options) for path in options.files}
+    for packing in packings.values():
+        _write(options.output, packing.to_csv)
+        _write(options.picture, packing.to_svg)
+    if options.json:
+        facts = [{"file": path} | packing.summary() for path, packing in packings.items()]
+        _print_json(facts if len(facts) > 1 else facts[0])
+    elif len(packings) > 1:
+        Console().print(_packing_table(packings))
+    else:
+        for packing in packings.values():
+            print(packing)
+        for path in filter(None, (options.output, options.picture)):
+            print(f"written to {path}")
+    codes = {"infeasible": NO, "timeout": TIME_OUT}
+    worst = [codes[p.status] for p in packings.values() if p.status in codes]
+    return min(worst, default=YES)
+
+
+def _pack_file(path: str, options: argparse.Namespace) -> Packing:
+    buffers = StepGraph.load(path) if path.endswith(".json") else load_buffers(path)
+    with _working(f"packing {path}"):
+        return tidemark.pack(
+            buffers,
+            capacity=options.capacity,
+            alignment=options.alignment,
+            block_limit=options.block_limit,
+            time_limit=options.time_limit,
+        )
+
+
+def _write(path: str | None, make: Callable[[], str]) -> None:
+    if path:
+        Path(path).write_text(make(), encoding="utf-8")
+
+
+def _packing_table(packings: dict[str, Packing]) -> Table:
+    table = Table(box=None)
+    for heading in ("file", "buffers", "height", "lower bound", "gap", "seconds", "status"):
+        table.add_column(heading, justify="left" if heading in ("file", "status") else "right")
+    for path, packing in packings.items():
+        table.add_row(
+            path,
+            str(packing.summary()["num_buffers"]),
+            str(packing.height),
+            str(packing.lower_bound),
+            f"{100 * packing.gap:.3f} %",
+            f"{packing.seconds:.2f}",
+            packing.status,
+        )
+    return table
 
 
 def doctor(options: argparse.Namespace) -> int:

@@ -113,7 +113,7 @@ def test_misspelt_words_exit_with_two(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["record", "estimate", "plan", "frontier", "simulate", "doctor"]
+    "command", ["record", "estimate", "plan", "frontier", "simulate", "pack", "doctor"]
 )
 def test_every_help_has_worked_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -14,7 +14,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 STEP = ROOT / "tests" / "data" / "mlp3.json"
 MODULES = (
     *("tidemark", "tidemark.bytes", "tidemark.cli", "tidemark.doctor", "tidemark.errors"),
-    *("tidemark.frontier", "tidemark.graph", "tidemark.plan", "tidemark.report"),
+    *(
+        "tidemark.frontier",
+        "tidemark.graph",
+        "tidemark.packing",
+        "tidemark.plan",
+        "tidemark.report",
+    ),
     *("tidemark.simulation", "tidemark.targets"),
     *("tidemark.memory_budget", "tidemark.recording"),
     *("tidemark.verification", "tidemark.checkpointing"),

@@ -7,10 +7,19 @@ import tidemark
 from tidemark.cli import build_parser
 
 NAMES = {
-    *("BudgetExceeded", "BudgetInfeasible", "Estimate", "Frontier", "MemoryBudget"),
-    *("NotSupported", "Plan", "PlanMismatch", "ReplayMismatch", "Report", "Simulation"),
+    *("BudgetExceeded", "BudgetInfeasible", "Buffer", "Estimate", "Frontier", "MemoryBudget"),
+    *("NotSupported", "Packing", "Plan", "PlanMismatch", "ReplayMismatch", "Report", "Simulation"),
     *("StepCounts", "StepGraph", "Violation", "auto_checkpoint", "checkpoint", "estimate"),
-    *("format_bytes", "frontier", "make_report", "parse_bytes", "plan", "policies", "record"),
+    *(
+        "format_bytes",
+        "frontier",
+        "make_report",
+        "pack",
+        "parse_bytes",
+        "plan",
+        "policies",
+        "record",
+    ),
     *("simulate", "validate", "verify"),
 }
 
@@ -20,6 +29,10 @@ COMMANDS = {
     "plan": {"step", "--budget", "--policy", "--time-limit", "--output", "--json"},
     "frontier": {"step", "--points", "--budgets", "--policy", "--plot", "--json"},
     "simulate": {"step", "--plan", "--json"},
+    "pack": {
+        *("files", "--capacity", "--alignment", "--block-limit", "--time-limit"),
+        *("--output", "--picture", "--json"),
+    },
     "doctor": {"--json"},
 }
 
@@ -28,6 +41,10 @@ SIGNATURES = {
     "plan": "(graph, budget, *, policy='auto', time_limit=10.0, least_feasible=False)",
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
     "simulate": "(graph, plan=None)",
+    "pack": (
+        "(buffers, *, capacity=None, alignment=1, block_limit=None, forbidden=(), "
+        "time_limit=10.0, work_limit=None)"
+    ),
     "validate": "(graph, plan)",
     "parse_bytes": "(memory, *, device_bytes=None)",
     "make_report": "(graph, plan=None, *, steps=None, measured_peak_bytes=None)",

@@ -58,6 +58,34 @@ std::vector<Interval> block_lifetimes(const StepGraph& graph) {
   return lifetimes;
 }
 
+std::vector<Allocation> allocations(const StepGraph& graph) {
+  const std::vector<Interval> lifetimes = block_lifetimes(graph);
+  std::vector<ValueIndex> first(lifetimes.size(), kNone);
+  std::vector<bool> outlives(lifetimes.size(), false);
+  for (ValueIndex v = graph.num_values() - 1; v >= 0; --v) {
+    const Value& value = graph.values[static_cast<std::size_t>(v)];
+    const auto block = static_cast<std::size_t>(value.block);
+    if (first[block] == kNone || value.version <= graph.values[first[block]].version) {
+      first[block] = v;
+    }
+    outlives[block] = outlives[block] || value.persistent;
+  }
+  std::vector<Allocation> made;
+  for (std::size_t block = 0; block < first.size(); ++block) {
+    if (first[block] == kNone) continue;
+    const Value& value = graph.values[first[block]];
+    if (value.producer == kNone) continue;
+    Interval time = lifetimes[block];
+    time.end = outlives[block] ? graph.num_events() : std::max(time.end, time.begin + 1);
+    made.push_back(
+        {static_cast<BlockIndex>(block), first[block], value.bytes, time, outlives[block]});
+  }
+  std::stable_sort(made.begin(), made.end(), [](const Allocation& a, const Allocation& b) {
+    return a.time.begin < b.time.begin;
+  });
+  return made;
+}
+
 std::vector<EventIndex> forward_ops(const StepGraph& graph) {
   std::vector<EventIndex> ops;
   for (EventIndex e = 0; e < graph.num_events(); ++e) {

@@ -34,6 +34,20 @@ TIDEMARK_API std::vector<Interval> value_lifetimes(const StepGraph& graph);
 // releases (Event::frees) ends after that op. [0, 0) for a block index without values.
 TIDEMARK_API std::vector<Interval> block_lifetimes(const StepGraph& graph);
 
+// A block that the step itself makes, as an allocator sees it with every gap kept.
+struct Allocation {
+  BlockIndex block = 0;
+  ValueIndex value = kNone;  // its first version, which says who made it
+  Bytes bytes = 0;
+  Interval time;               // to num_events() if it outlives the step
+  bool outlives_step = false;  // somebody holds it when the step ends
+  bool operator==(const Allocation&) const = default;
+};
+
+// Returns the blocks that the step makes, in order of production. A block made and released within
+// one event lives through that event.
+TIDEMARK_API std::vector<Allocation> allocations(const StepGraph& graph);
+
 // Returns the ops that run with no graph task current, in order: what the runtime counts.
 TIDEMARK_API std::vector<EventIndex> forward_ops(const StepGraph& graph);
 

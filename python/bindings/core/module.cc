@@ -38,6 +38,7 @@ PYBIND11_MODULE(_core, m) {
   bind_validate(m);
   bind_planner(m);
   bind_report(m);
+  bind_pack(m);
 }
 
 }  // namespace tidemark::bindings

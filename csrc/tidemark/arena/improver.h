@@ -1,0 +1,44 @@
+// Improver: one partition, its best placement so far, and everything that may lower it.
+//
+// Internal to this folder. One thread.
+#pragma once
+
+#include <cstdint>
+#include <random>
+
+#include "tidemark/arena/effort.h"
+#include "tidemark/arena/orders.h"
+#include "tidemark/arena/partition.h"
+#include "tidemark/arena/placer.h"
+
+namespace tidemark::arena {
+
+class Improver {
+ public:
+  // REQUIRES: `partition` and `effort` outlive this.
+  Improver(const Partition& partition, Effort& effort);
+
+  // Makes a first placement and tries the portfolio on it, until it is no higher than `goal`.
+  void begin(Bytes goal);
+
+  // Lowers the placement until it is no higher than `goal`, or proven not to become so, or the
+  // effort is over.
+  void lower_to(Bytes goal);
+
+  const Placement& best() const { return best_; }
+  // No placement of this partition is lower than this.
+  Bytes proven() const { return proven_; }
+
+ private:
+  bool try_order(const Order& order, Fit fit);
+
+  const Partition& partition_;
+  Effort& effort_;
+  Orders orders_;
+  Placer placer_;
+  std::mt19937_64 random_{0x7469646d61726bULL};
+  Placement best_;
+  Bytes proven_;
+};
+
+}  // namespace tidemark::arena

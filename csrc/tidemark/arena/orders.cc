@@ -1,0 +1,109 @@
+#include "tidemark/arena/orders.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "tidemark/arena/bounds.h"
+
+namespace tidemark::arena {
+namespace {
+
+// In [0, 1), the same on every platform (std distributions are not).
+double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1.0p-53; }
+
+}  // namespace
+
+Orders::Orders(const Partition& partition)
+    : partition_(partition), contention_(contention(partition)) {
+  for (const Bytes load : contention_) highest_load_ = std::max(highest_load_, load);
+}
+
+double Orders::value(Key key, std::int32_t item) const {
+  const Item& it = partition_.items[item];
+  const double width = it.end - it.begin;
+  switch (key) {
+    case Key::kSize:
+      return static_cast<double>(it.size);
+    case Key::kWidth:
+      return width;
+    case Key::kArea:
+      return static_cast<double>(it.size) * width;
+    case Key::kEarlyStart:
+      return -it.begin;
+    case Key::kLateStart:
+      return it.begin;
+    case Key::kLateEnd:
+      return it.end;
+    case Key::kBreadth:
+      return static_cast<double>(contention_[item]);
+  }
+  return 0;
+}
+
+Order Orders::sorted_by(const Keys& keys) const {
+  using Scored = std::pair<std::array<double, 3>, std::int32_t>;
+  std::vector<Scored> scored(partition_.items.size());
+  for (std::int32_t i = 0; i < partition_.num_items(); ++i) {
+    scored[i] = {{-value(keys[0], i), -value(keys[1], i), -value(keys[2], i)}, i};
+  }
+  std::sort(scored.begin(), scored.end());
+  Order order(scored.size());
+  std::transform(scored.begin(), scored.end(), order.begin(),
+                 [](const Scored& s) { return s.second; });
+  return order;
+}
+
+Order Orders::drawn(std::mt19937_64& random) const {
+  const double p = uniform(random) < 0.5 ? 0.35 * uniform(random) : uniform(random);
+  const double c = uniform(random) < 0.5 ? 0 : 8 * uniform(random);
+  const double q = 2 * uniform(random) - 1;
+  const double noise = uniform(random) < 0.3 ? 0 : 0.3 * uniform(random) * uniform(random);
+  const double ties = uniform(random) < 0.5 ? 1e-9 : -1e-9;  // by start, early or late first
+  std::vector<std::pair<double, std::int32_t>> scored(partition_.items.size());
+  for (std::int32_t i = 0; i < partition_.num_items(); ++i) {
+    const Item& item = partition_.items[i];
+    const double start = static_cast<double>(item.begin) / partition_.num_sections;
+    const double score =
+        std::log(static_cast<double>(item.size)) +
+        p * std::log(static_cast<double>(item.end - item.begin)) +
+        c * static_cast<double>(contention_[i]) / static_cast<double>(highest_load_) +
+        (q + ties) * start + noise * (2 * uniform(random) - 1);
+    scored[i] = {-score, i};
+  }
+  std::sort(scored.begin(), scored.end());
+  Order order(scored.size());
+  std::transform(scored.begin(), scored.end(), order.begin(),
+                 [](const auto& s) { return s.second; });
+  return order;
+}
+
+const std::vector<Recipe>& portfolio() {
+  using enum Key;
+  static constexpr std::array<Keys, 12> kOrders = {{
+      {kSize, kEarlyStart, kWidth},
+      {kBreadth, kSize, kEarlyStart},
+      {kEarlyStart, kWidth, kSize},
+      {kEarlyStart, kSize, kWidth},
+      {kSize, kWidth, kEarlyStart},
+      {kArea, kEarlyStart, kSize},
+      {kSize, kLateEnd, kWidth},
+      {kWidth, kSize, kEarlyStart},
+      {kBreadth, kWidth, kSize},
+      {kLateEnd, kSize, kEarlyStart},
+      {kSize, kLateStart, kWidth},
+      {kWidth, kEarlyStart, kSize},
+  }};
+  static const std::vector<Recipe> recipes = [] {
+    std::vector<Recipe> all;
+    for (const Keys& keys : kOrders) {
+      for (const Fit fit : {Fit::kFirst, Fit::kBest}) all.push_back({keys, fit});
+    }
+    return all;
+  }();
+  return recipes;
+}
+
+}  // namespace tidemark::arena

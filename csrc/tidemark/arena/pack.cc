@@ -1,0 +1,132 @@
+#include "tidemark/arena/pack.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "tidemark/arena/effort.h"
+#include "tidemark/arena/improver.h"
+#include "tidemark/arena/partition.h"
+#include "tidemark/arena/validate_layout.h"
+#include "tidemark/base/error.h"
+
+namespace tidemark {
+namespace {
+
+using arena::Effort;
+using arena::Improver;
+using arena::Partition;
+using arena::Partitions;
+
+constexpr double kWorkPerSecond = 2e8;
+
+std::int64_t work_limit(const PackOptions& options) {
+  if (options.work_limit) return *options.work_limit;
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max() / 4;
+  const double limit = options.time_limit_s * kWorkPerSecond;
+  return limit < static_cast<double>(kMost) ? static_cast<std::int64_t>(limit) : kMost;
+}
+
+void check(const PackOptions& options) {
+  TIDEMARK_CHECK_VALUE(options.time_limit_s > 0, "time limit is ", options.time_limit_s,
+                       " seconds; it must be above 0");
+  TIDEMARK_CHECK_VALUE(options.work_limit.value_or(0) >= 0, "work limit is ",
+                       options.work_limit.value_or(0), " steps; it must be at least 0");
+  TIDEMARK_CHECK_VALUE(options.capacity.value_or(0) >= 0, "capacity is ",
+                       options.capacity.value_or(0), " bytes; it must be at least 0");
+}
+
+class Packer {
+ public:
+  Packer(const Instance& instance, const PackOptions& options)
+      : instance_(instance),
+        options_(options),
+        effort_(work_limit(options), options.time_limit_s, options.cancel),
+        partitions_(arena::make_partitions(instance)) {}
+
+  Packing run() {
+    const Bytes goal = std::max(partitions_.lower_bound, options_.capacity.value_or(0));
+    for (const Partition& part : partitions_.parts) {
+      improvers_.push_back(std::make_unique<Improver>(part, effort_));
+      improvers_.back()->begin(goal);
+    }
+    lower_the_highest(goal);
+    return result();
+  }
+
+ private:
+  // The arena is as high as its highest partition, so only that one is worth work.
+  void lower_the_highest(Bytes goal) {
+    while (!effort_.is_over()) {
+      const auto highest = std::max_element(
+          improvers_.begin(), improvers_.end(),
+          [](const auto& a, const auto& b) { return a->best().height < b->best().height; });
+      if (highest == improvers_.end() || (*highest)->best().height <= goal) return;
+      if ((*highest)->best().height <= (*highest)->proven()) return;
+      Bytes next = goal;
+      for (const auto& other : improvers_) {
+        if (other != *highest) next = std::max(next, other->best().height);
+      }
+      (*highest)->lower_to(std::min(next, (*highest)->best().height - 1));
+    }
+  }
+
+  Packing result() {
+    Packing packing;
+    packing.lower_bound = partitions_.lower_bound;
+    for (std::size_t p = 0; p < improvers_.size(); ++p) {
+      partitions_.settle(p, improvers_[p]->best());
+      packing.lower_bound = std::max(packing.lower_bound, improvers_[p]->proven());
+    }
+    packing.layout = std::move(partitions_.layout);
+    packing.work = effort_.spent();
+    packing.status = status_of(packing);
+    const auto broken = validate(instance_, packing.layout);
+    TIDEMARK_ASSERT(!broken, "the packer made a wrong layout: ", broken->sentence);
+    return packing;
+  }
+
+  PackStatus status_of(const Packing& packing) const {
+    const Bytes capacity = options_.capacity.value_or(arena::kNoLimit);
+    if (packing.lower_bound > capacity) return PackStatus::kInfeasible;
+    if (packing.layout.height > capacity) return PackStatus::kTimeOut;
+    return packing.layout.height == packing.lower_bound ? PackStatus::kOptimal
+                                                        : PackStatus::kFeasible;
+  }
+
+  const Instance& instance_;
+  const PackOptions& options_;
+  Effort effort_;
+  Partitions partitions_;
+  std::vector<std::unique_ptr<Improver>> improvers_;
+};
+
+}  // namespace
+
+std::string_view to_string(PackStatus status) noexcept {
+  switch (status) {
+    case PackStatus::kOptimal:
+      return "optimal";
+    case PackStatus::kFeasible:
+      return "feasible";
+    case PackStatus::kInfeasible:
+      return "infeasible";
+    case PackStatus::kTimeOut:
+      return "timeout";
+  }
+  return "unknown";
+}
+
+double Packing::gap() const noexcept {
+  if (lower_bound == 0) return 0;
+  return static_cast<double>(layout.height - lower_bound) / static_cast<double>(lower_bound);
+}
+
+Packing pack(const Instance& instance, const PackOptions& options) {
+  check(instance);
+  check(options);
+  return Packer(instance, options).run();
+}
+
+}  // namespace tidemark

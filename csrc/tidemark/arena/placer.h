@@ -1,0 +1,54 @@
+// Placer: from an order of items to their offsets, one after the other, each where it fits among
+// those placed before. The work horse: every heuristic here is an order for it.
+//
+// The items placed so far lie in lists sorted by address, one list per window of time. Windows of
+// several widths, shifted by half, cover time so that every lifetime lies inside a window at most
+// four times its length (or a finest one): a short life is compared with what lives near it, not
+// with everything. An item is entered into every window it touches.
+//
+// Internal to this folder. Keeps its memory between runs. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "tidemark/arena/partition.h"
+
+namespace tidemark::arena {
+
+enum class Fit : std::uint8_t {
+  kFirst,  // the lowest gap that is large enough
+  kBest,   // the smallest one, and the lowest of those; above everything only if there is none
+};
+
+class Placer {
+ public:
+  explicit Placer(const Partition& partition);
+  ~Placer();
+  Placer(const Placer&) = delete;
+  Placer& operator=(const Placer&) = delete;
+
+  // Returns where the items come to lie, placed in this order, or nothing as soon as one would end
+  // at `cut` or above. `order` names every item once.
+  std::optional<Placement> place(std::span<const std::int32_t> order, Fit fit, Bytes cut);
+
+  // Returns how many placed items the runs so far have looked at: the measure of their work.
+  std::int64_t work() const { return work_; }
+
+ private:
+  class AddressList;
+  struct Level;
+
+  AddressList& window_of(const Item& item);
+  void enter(std::int32_t begin, std::int32_t end, Bytes low, Bytes high);
+  void reset();
+
+  const Partition& partition_;
+  std::vector<Level> levels_;
+  std::int64_t work_ = 0;
+};
+
+}  // namespace tidemark::arena
