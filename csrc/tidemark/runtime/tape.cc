@@ -127,8 +127,7 @@ Geometry geometry_of(const at::Tensor& tensor, std::pmr::memory_resource& memory
   return geometry;
 }
 
-SeenStorage* Tape::add_block(const at::Tensor& tensor, bool is_source) {
-  c10::StorageImpl* impl = storage_impl(tensor);
+SeenStorage* Tape::add_block(c10::StorageImpl* impl, bool is_source) {
   const auto index = static_cast<std::int32_t>(blocks_.size());
   SeenStorage& seen = storages_.emplace_back(impl, index, kNone);
   by_storage_.insert_or_assign(impl, &seen);
@@ -149,7 +148,7 @@ SeenStorage* Tape::seen(const at::Tensor& tensor) {
 
 ValueKey Tape::touch(const at::Tensor& tensor) {
   SeenStorage* known = seen(tensor);
-  if (known == nullptr) known = add_block(tensor, true);
+  if (known == nullptr) known = add_block(storage_impl(tensor), true);
   const std::int32_t version =
       known->version == kNone ? blocks_[known->block].version : known->version;
   return {known->block, version};
@@ -159,7 +158,7 @@ ValueKey Tape::enter_result(const at::Tensor& tensor, std::int32_t writer, bool&
   SeenStorage* known = seen(tensor);
   is_new = known == nullptr;
   if (is_new) {
-    known = add_block(tensor, false);
+    known = add_block(storage_impl(tensor), false);
     blocks_[known->block].writers.push_back(writer);
   }
   return {known->block, blocks_[known->block].version};
@@ -268,15 +267,30 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
       op.results.push_back({position, key.block});  // seldom more than one
     });
   }
-  for (const auto& arg : op.tensors) {
+  for (auto& arg : op.tensors) {
     if (!arg.is_written) continue;
     TapeBlock& block = blocks_[arg.key.block];
     if (block.version != arg.key.version) continue;  // the same block written through two args
+    if (static_cast<Bytes>(block.original->raw->nbytes()) > block.bytes) {
+      move_on(op, arg);
+      continue;
+    }
     ++block.version;
     block.is_uninitialised = false;
     block.writers.resize(block.version + 1, kNone);
     block.writers[block.version] = op.index;
   }
+}
+
+void Tape::move_on(TapedOp& op, TensorArg& arg) {
+  arg.is_written = false;
+  op.is_replayable = false;
+  op.pinned = "changes the size of a storage";
+  blocks_[arg.key.block].is_resized = true;
+  SeenStorage* seen = add_block(blocks_[arg.key.block].original->raw, false);
+  blocks_[seen->block].writers.push_back(op.index);
+  number_by_forward_op(seen->block);
+  op.results.push_back({0, seen->block});  // never replayed: its position is not asked for
 }
 
 void Tape::note_write(const at::Tensor& tensor) {
@@ -319,7 +333,8 @@ Ref Tape::find(ValueKey key) {
   auto lock = [&](SeenStorage* seen) -> Ref {
     if (seen == nullptr) return {};
     // A block that was written since holds another version; a restored one never changes.
-    if (seen->version == kNone && block.version != key.version) return {};
+    const bool is_older = block.is_resized || block.version != key.version;
+    if (seen->version == kNone && is_older) return {};
     auto impl = seen->weak.lock();
     if (!impl || impl->nbytes() < static_cast<std::size_t>(block.bytes)) return {};
     return Ref(c10::Storage(std::move(impl)), seen);

@@ -142,6 +142,7 @@ struct TapeBlock {
   std::int32_t forward_number = kNone;  // order of first touch by a forward op
   bool is_source = false;               // existed before the step, or nobody saw it made
   bool is_uninitialised = false;        // made by empty* and not written since
+  bool is_resized = false;              // its storage has other memory now: see Tape::move_on
   Bytes bytes = 0;
   AllocationId allocation = kNoAllocation;    // of results: only if the tape was asked for it
   c10::SmallVector<std::int32_t, 2> writers;  // per version: the op that made it, or kNone
@@ -224,7 +225,9 @@ class Tape {
   std::pmr::memory_resource& memory() { return memory_; }
 
  private:
-  SeenStorage* add_block(const at::Tensor& tensor, bool is_source);
+  SeenStorage* add_block(c10::StorageImpl* impl, bool is_source);
+  // The storage of `arg` was given other memory by `op` (resize_, out=): a block of its own.
+  void move_on(TapedOp& op, TensorArg& arg);
   void note_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor,
                    bool captures);
   void capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args);

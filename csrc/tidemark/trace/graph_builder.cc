@@ -121,9 +121,9 @@ void GraphBuilder::add_holds(const Block& block) {
         value.overwritten_at == kNone ? graph_.num_events() : value.overwritten_at;
     for (const Interval& hold : holds) {
       const Interval piece{std::max(hold.begin, begin), std::min(hold.end, end)};
-      if (piece.begin < piece.end || (hold.begin == hold.end && piece.begin == piece.end)) {
-        value.holds.push_back(piece);
-      }
+      // Gone before event 0, or written by it.
+      const bool is_early_end = value.producer == kNone && piece == Interval{0, 0};
+      if (piece.begin < piece.end || is_early_end) value.holds.push_back(piece);
     }
   }
 }

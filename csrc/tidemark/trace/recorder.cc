@@ -10,7 +10,8 @@ Recorder::Recorder(Tape& tape, AllocationId first_allocation, Bytes entry_bytes)
 
 void Recorder::poll() {
   for (std::size_t i = 0; i < watched_.size();) {
-    if (watched_[i].seen->is_held_by_program()) {
+    const bool is_resized = tape_.block(watched_[i].key.block).is_resized;
+    if (!is_resized && watched_[i].seen->is_held_by_program()) {
       ++i;
       continue;
     }
