@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import counting_allocator
 import tidemark
@@ -14,14 +15,14 @@ from training_loops import Loop
 
 STEPS = 8
 
-Step = Callable[[Loop, torch.Tensor, torch.Tensor], None]
+Step = Callable[..., None]
 
 
 @dataclass
 class Run:
     """What a loop left behind, and what was seen of it."""
 
-    state: list[list[torch.Tensor]] = field(default_factory=list)
+    state: list[Any] = field(default_factory=list)
     counted: list[int] = field(default_factory=list)
     summaries: list[tidemark.StepSummary] = field(default_factory=list)
 
@@ -35,33 +36,6 @@ def train(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
     loop.optimizer.step()
 
 
-def run(
-    make: Callable[[], Loop],
-    budget: tidemark.MemoryBudget | None,
-    steps: int = STEPS,
-    step: Step = train,
-) -> Run:
-    """Runs the loop from its beginning; what the step has named is compared as well."""
-    gc.collect()
-    result = Run()
-    before = counting_allocator.live()
-    torch.manual_seed(0)
-    loop = make()
-    held = 0  # bytes of the snapshots below, which are not the loop's
-    for _ in range(steps):
-        x, y = loop.next_batch()
-        counting_allocator.reset_peak()
-        with budget.step() if budget is not None else nullcontext():
-            step(loop, x, y)
-        result.counted.append(counting_allocator.peak() - before - held)
-        if budget is not None:
-            result.summaries.append(budget.last_step)
-        at = counting_allocator.live()
-        result.state.append(snapshot(loop))
-        held += counting_allocator.live() - at
-    return result
-
-
 def snapshot(loop: Loop) -> list[torch.Tensor]:
     """Copies everything into memory that no allocator of ours counts."""
     model = loop.model
@@ -69,6 +43,34 @@ def snapshot(loop: Loop) -> list[torch.Tensor]:
     tensors += [p.grad for p in model.parameters() if p.grad is not None]
     tensors += vars(loop.named).values()
     return [torch.from_numpy(t.detach().numpy().copy()) for t in tensors]
+
+
+def run(
+    make: Callable[[], Any],
+    budget: tidemark.MemoryBudget | None,
+    steps: int = STEPS,
+    step: Step = train,
+    look: Callable[[Any], Any] = snapshot,
+) -> Run:
+    """Runs the loop that `make` builds from its beginning; `look` says what is compared."""
+    gc.collect()
+    result = Run()
+    before = counting_allocator.live()
+    torch.manual_seed(0)
+    loop = make()
+    held = 0  # bytes of the snapshots below, which are not the loop's
+    for _ in range(steps):
+        batch = loop.next_batch()
+        counting_allocator.reset_peak()
+        with budget.step() if budget is not None else nullcontext():
+            step(loop, *batch)
+        result.counted.append(counting_allocator.peak() - before - held)
+        if budget is not None:
+            result.summaries.append(budget.last_step)
+        at = counting_allocator.live()
+        result.state.append(look(loop))
+        held += counting_allocator.live() - at
+    return result
 
 
 def assert_equal(found: Run, expected: Run) -> None:

@@ -1,0 +1,74 @@
+"""Runs every row at every share of its range and writes docs/compatibility.md.
+
+    PYTHONPATH=python:tests/python python -m compatibility.table
+
+The test of the matrix checks that the page lists exactly the rows that exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import counting_allocator
+import torch
+
+from compatibility import all_rows
+from compatibility.harness import SHARES, STEPS, Result, find_range, find_refusal, run_at
+from compatibility.rows import Row
+
+PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
+
+HEAD = f"""# Compatibility
+
+What people write in PyTorch, and what becomes of it under a budget. Every row is a small training
+program in [`tests/python/compatibility`](../tests/python/compatibility), run for {STEPS} steps by
+stock torch and under budgets at 0, 0.3 and 0.6 of its range (from the least feasible budget to the
+unplanned peak). Losses, parameters, gradients, buffers, optimizer state and generators are compared
+after every step, bit for bit; an independent counter checks that no step passes its budget and that
+every planned one peaks at the promised byte.
+
+"planned" is how many of the {STEPS} steps followed a plan to the byte at each of the three budgets;
+"again" is how many ops ran again in the last step. A dynamic row is a program whose steps differ
+from each other: they are held to the budget without foresight, and a tight budget may refuse one
+with `BudgetExceeded` before anything is over it.
+
+Written by `python -m compatibility.table`, on the CPU with torch {torch.__version__}.
+"""
+
+
+def title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def line(row: Row, results: list[Result]) -> str:
+    if row.message is not None:
+        return f"| {title(row.name)} | a clear no | | | `{row.message}` {row.note} |"
+    assert all(result.wrong == [] for result in results), (row.name, results)
+    planned = " ".join("-" if r.refused else str(r.num_planned) for r in results)
+    again = " ".join("-" if r.refused else str(r.num_replays) for r in results)
+    kind = "works, dynamic" if row.dynamic else "works"
+    return f"| {title(row.name)} | {kind} | {planned} | {again} | {row.note} |"
+
+
+def lines() -> Iterator[str]:
+    yield HEAD
+    for theme, rows in groupby(all_rows().values(), key=lambda row: row.theme):
+        yield f"## {title(theme)}\n\n| row | | planned | again | note |\n|---|---|---|---|---|"
+        for row in rows:
+            print(row.name, flush=True)
+            if row.message is not None:
+                find_refusal(row)
+                yield line(row, [])
+            else:
+                known = find_range(row)
+                yield line(row, [run_at(row, known, share) for share in SHARES])
+        yield ""
+
+
+if __name__ == "__main__":
+    counting_allocator.install()
+    torch.set_num_threads(1)
+    text = "\n".join(lines())
+    PAGE.write_text("\n".join(part.rstrip() for part in text.splitlines()) + "\n", "utf-8")
