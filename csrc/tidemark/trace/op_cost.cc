@@ -74,12 +74,10 @@ double flops_of(std::string_view name, Values args, Values results) {
 Nanoseconds op_cost(const c10::OperatorHandle& op, Values args, Values results,
                     const DeviceProfile& device) {
   const OpFacts& facts = facts_of(op);
-  const double flops = flops_of(facts.name, args, results);
-  const double bytes = bytes_of(args) + bytes_of(results);
-  const double roofline =
-      std::max(flops / device.flops_per_second, bytes / device.bytes_per_second);
-  const double random = facts.draws_random ? numel_of(results) * device.random_number_ns : 0;
-  return static_cast<Nanoseconds>(device.overhead_ns + 1e9 * roofline + random);
+  return cost_of({.flops = flops_of(facts.name, args, results),
+                  .bytes = bytes_of(args) + bytes_of(results),
+                  .random_numbers = facts.draws_random ? numel_of(results) : 0},
+                 device);
 }
 
 }  // namespace tidemark
