@@ -13,6 +13,8 @@
 #include "tidemark/base/bytes.h"
 #include "tidemark/base/result.h"
 #include "tidemark/base/version.h"
+#include "tidemark/generate/generate.h"
+#include "tidemark/graph/device_profile.h"
 #include "tidemark/graph/graph.h"
 #include "tidemark/graph/graph_json.h"
 #include "tidemark/plan/plan.h"

@@ -22,6 +22,7 @@ from tidemark import _core
 from tidemark.bytes import format_bytes, parse_bytes
 from tidemark.errors import BudgetInfeasible, NotSupported, PlanMismatch, ReplayMismatch
 from tidemark.frontier import Frontier, frontier
+from tidemark.generation import generate, generated_models
 from tidemark.graph import StepGraph
 from tidemark.packing import Buffer, Packing, pack
 from tidemark.plan import Plan, plan, policies
@@ -59,6 +60,8 @@ __all__ = [
     "estimate",
     "format_bytes",
     "frontier",
+    "generate",
+    "generated_models",
     "make_report",
     "pack",
     "parse_bytes",

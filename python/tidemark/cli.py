@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from tidemark import commands
 from tidemark._core import version
+from tidemark.generation import generated_models
 
 EXIT_USAGE = 2
 
@@ -24,6 +25,7 @@ examples:
   tidemark plan step.json --budget 6GiB -o plan.json  plan without torch or a device
   tidemark frontier step.json --plot curve.svg        what does each budget cost?
   tidemark pack step.json --picture layout.svg        addresses in the lowest arena
+  tidemark generate resnet50 -o step.json             a step of a model that is not here
   tidemark doctor                                     can the runtime work here?
 
 TARGET is train.py:make_step, a function that builds everything and returns a callable
@@ -84,6 +86,24 @@ exit code: 0 packed, 1 infeasible (says which buffers exclude each other), 2 usa
            3 time out: it does not fit yet; the best layout is written
 """
 
+_GENERATE = """\
+examples:
+  tidemark generate resnet1001 -o step.json
+  tidemark generate gpt2_xl --dtype bfloat16 --optimizer adamw --device h100 -o step.json
+  tidemark profile -o here.json && tidemark generate unet --device here.json -o step.json
+
+models: {models}
+
+exit code: 0 written, 2 usage
+"""
+
+_PROFILE = """\
+examples:
+  tidemark profile -o here.json
+
+exit code: 0 written, 2 usage
+"""
+
 _DOCTOR = """\
 examples:
   tidemark doctor
@@ -109,6 +129,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_frontier(words)
     _add_simulate(words)
     _add_pack(words)
+
+    _add_generate(words)
+    _add_profile(words)
     _add(words, "doctor", "what is here, what works, what is risky", _DOCTOR, commands.doctor)
     return parser
 
@@ -203,6 +226,26 @@ def _add_pack(words: _Words[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("-o", "--output", metavar="CSV", help="write the addresses to this file")
     parser.add_argument("--picture", metavar="SVG", help="draw the layout to this file")
+
+
+def _add_generate(words: _Words[argparse.ArgumentParser]) -> None:
+    text = "writes the step of a well-known model, without running it"
+    epilog = _GENERATE.format(models=", ".join(generated_models()))
+    parser = _add(words, "generate", text, epilog, commands.generate)
+    parser.add_argument("model", metavar="MODEL", help="for example resnet50, see below")
+    parser.add_argument("-o", "--output", metavar="STEP", required=True, help="file to write")
+    parser.add_argument("--batch", type=int, help="samples in a step")
+    parser.add_argument("--size", type=int, help="side of an image, tokens of a sequence")
+    device = "cpu, v100, a100, h100, rtx4090, or a file of `tidemark profile` (default: cpu)"
+    parser.add_argument("--device", default="cpu", help=device)
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16")
+    parser.add_argument("--optimizer", default="sgd", help="sgd, adamw or none (default: sgd)")
+
+
+def _add_profile(words: _Words[argparse.ArgumentParser]) -> None:
+    text = "measures this machine, for the costs of generated steps"
+    parser = _add(words, "profile", text, _PROFILE, commands.profile)
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="file to write")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -182,6 +182,39 @@ def _packing_table(packings: dict[str, Packing]) -> Table:
     return table
 
 
+def generate(options: argparse.Namespace) -> int:
+    """Writes the step of a well-known model."""
+    graph = tidemark.generate(
+        options.model,
+        batch=options.batch,
+        size=options.size,
+        device=options.device,
+        dtype=options.dtype,
+        optimizer=options.optimizer,
+    )
+    graph.save(options.output)
+    if options.json:
+        return _print_json(_graph_summary(graph) | {"output": options.output})
+    print(graph, end="")
+    print(f"written to {options.output}")
+    return YES
+
+
+def profile(options: argparse.Namespace) -> int:
+    """Measures this machine and writes its figures."""
+    from tidemark.profiling import measure_device
+
+    with _working("measuring this machine"):
+        figures = measure_device()
+    Path(options.output).write_text(json.dumps(figures) + "\n", encoding="utf-8")
+    if options.json:
+        return _print_json(figures)
+    for name, figure in figures.items():
+        print(f"{name:>22}  {figure}")
+    print(f"written to {options.output}")
+    return YES
+
+
 def doctor(options: argparse.Namespace) -> int:
     """Says what is here, what works and what is risky."""
     from tidemark.doctor import examine

@@ -10,17 +10,8 @@ NAMES = {
     *("BudgetExceeded", "BudgetInfeasible", "Buffer", "Estimate", "Frontier", "MemoryBudget"),
     *("NotSupported", "Packing", "Plan", "PlanMismatch", "ReplayMismatch", "Report", "Simulation"),
     *("StepCounts", "StepGraph", "Violation", "auto_checkpoint", "checkpoint", "estimate"),
-    *(
-        "format_bytes",
-        "frontier",
-        "make_report",
-        "pack",
-        "parse_bytes",
-        "plan",
-        "policies",
-        "record",
-    ),
-    *("simulate", "validate", "verify"),
+    *("format_bytes", "frontier", "generate", "generated_models", "make_report"),
+    *("pack", "parse_bytes", "plan", "policies", "record", "simulate", "validate", "verify"),
 }
 
 COMMANDS = {
@@ -33,6 +24,11 @@ COMMANDS = {
         *("files", "--capacity", "--alignment", "--block-limit", "--time-limit"),
         *("--output", "--picture", "--json"),
     },
+    "generate": {
+        *("model", "--output", "--batch", "--size", "--device", "--dtype", "--optimizer"),
+        "--json",
+    },
+    "profile": {"--output", "--json"},
     "doctor": {"--json"},
 }
 
@@ -40,6 +36,9 @@ SIGNATURES = {
     "checkpoint": "(fn, *args, **kwargs)",
     "plan": "(graph, budget, *, policy='auto', time_limit=10.0, least_feasible=False)",
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
+    "generate": (
+        "(model, *, batch=None, size=None, device='cpu', dtype='float32', optimizer='sgd')"
+    ),
     "simulate": "(graph, plan=None)",
     "pack": (
         "(buffers, *, capacity=None, alignment=1, block_limit=None, forbidden=(), "

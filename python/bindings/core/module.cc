@@ -39,6 +39,7 @@ PYBIND11_MODULE(_core, m) {
   bind_planner(m);
   bind_report(m);
   bind_pack(m);
+  bind_generate(m);
 }
 
 }  // namespace tidemark::bindings

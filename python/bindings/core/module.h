@@ -15,5 +15,6 @@ void bind_validate(py::module_& m);
 void bind_planner(py::module_& m);
 void bind_report(py::module_& m);
 void bind_pack(py::module_& m);
+void bind_generate(py::module_& m);
 
 }  // namespace tidemark::bindings
