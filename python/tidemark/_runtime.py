@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 from tidemark import _core
+from tidemark.errors import NotSupported
 
 
 def require() -> ModuleType:
@@ -20,6 +21,20 @@ def require() -> ModuleType:
         return importlib.import_module("tidemark._torch")
     except ImportError as error:
         raise ImportError(explain(error, version)) from error
+
+
+def require_sound() -> ModuleType:
+    """As `require`, for what runs steps: torch must do what the runtime rests on.
+
+    Raises:
+        NotSupported: it does not; the text says what. Tried once per process, in milliseconds.
+    """
+    module = require()
+    module.self_check()
+    obstacle = module.self_check_obstacle()
+    if obstacle:
+        raise NotSupported(f"tidemark: {obstacle}")
+    return module
 
 
 def explain(error: ImportError, found: str) -> str:

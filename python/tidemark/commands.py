@@ -221,7 +221,7 @@ def doctor(options: argparse.Namespace) -> int:
 
     found = examine()
     if options.json:
-        parts = ("versions", "works", "problems", "risks")
+        parts = ("versions", "works", "problems", "risks", "self_check_ms")
         _print_json({"ok": found.is_healthy} | {name: getattr(found, name) for name in parts})
         return YES if found.is_healthy else NO
     table = Table("what", "found", box=None)
@@ -230,6 +230,7 @@ def doctor(options: argparse.Namespace) -> int:
     for name, works in found.works.items():
         table.add_row(name, "works" if works else "DOES NOT WORK")
     Console().print(table)
+    print(f"self-check of the runtime: {found.self_check_ms:.1f} ms")
     for kind, texts in (("problem", found.problems), ("risk", found.risks)):
         for text in texts:
             print(f"{kind}: {text}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import time
 from dataclasses import dataclass, field
 
 import tidemark
@@ -25,6 +26,8 @@ class Diagnosis:
     """Why the runtime cannot work here."""
     risks: list[str] = field(default_factory=list)
     """What works but deserves a look."""
+    self_check_ms: float = 0.0
+    """How long the runtime took to check itself; 0 if it did not."""
 
     @property
     def is_healthy(self) -> bool:
@@ -90,10 +93,11 @@ def _examine_runtime(found: Diagnosis) -> None:
     except ImportError as error:
         found.problems.append(str(error))
         return
-    _take("tap", not module.tap_obstacle(), module.tap_obstacle(), found)
-    if hasattr(module, "self_check"):
-        for name, result in module.self_check().items():
-            _take(name.replace("_", " "), bool(result), f"self-check: {result}", found)
+    started = time.perf_counter()
+    problems = module.self_check()
+    found.self_check_ms = 1e3 * (time.perf_counter() - started)
+    for name, problem in problems.items():
+        _take(name, not problem, problem, found)
     found.works["runtime"] = not found.problems
 
 

@@ -46,7 +46,7 @@ class FakeDevice:
     def entered(self) -> Iterator[FakeDevice]:
         """Runs what is inside with ops answered, and restores the program's state after it."""
         with self._saved.kept(), self._swapped.swapped(), _disable_current_modes():
-            self._device = _torch.FakeDevice(self._describe)
+            self._device = _runtime.require_sound().FakeDevice(self._describe)
             try:
                 yield self
             finally:
@@ -54,7 +54,7 @@ class FakeDevice:
 
     def build(self, make: Callable[[], _Built]) -> _Built:
         """Returns `make()`, whose tensors have no data and are older than any step."""
-        self._device = _torch.FakeDevice(self._describe)
+        self._device = _runtime.require_sound().FakeDevice(self._describe)
         try:
             made: _Built = self._device.build(make)
         finally:

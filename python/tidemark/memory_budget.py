@@ -18,7 +18,7 @@ from tidemark.places import PlaceTracker
 from tidemark.plan import Plan, policies
 from tidemark.report import Report, StepCounts, make_report
 
-_torch = _runtime.require()
+_runtime.require()  # so that importing this fails with an explanation
 
 _UNLIMITED = 2**63 - 1
 
@@ -63,6 +63,7 @@ class MemoryBudget:
     Raises:
         ValueError: `memory` is not a size, or the policy is unknown.
         ImportError: the torch half does not work here; the text says why.
+        NotSupported: this torch does otherwise than the runtime expects; the text says what.
 
     Example:
         >>> import tidemark, torch
@@ -90,7 +91,7 @@ class MemoryBudget:
             raise ValueError(f"unknown policy {policy!r}; there are {', '.join(policies())}")
         self.memory_bytes: int = _UNLIMITED if memory is None else _parse(memory)
         self._tracker = PlaceTracker()
-        self._runtime: Any = _torch.MemoryBudget(
+        self._runtime: Any = _runtime.require_sound().MemoryBudget(
             self.memory_bytes,
             policy,
             time_limit,

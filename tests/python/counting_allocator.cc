@@ -86,7 +86,13 @@ class CountingAllocator final : public c10::Allocator {
 }  // namespace
 
 PYBIND11_MODULE(counting_allocator, module) {
-  module.def("install", [] { c10::SetAllocator(c10::kCPU, &CountingAllocator::instance(), 1); });
+  module.def(
+      "install",
+      [](int priority) {
+        c10::SetAllocator(c10::kCPU, &CountingAllocator::instance(),
+                          static_cast<std::uint8_t>(priority));
+      },
+      pybind11::arg("priority") = 1);
   module.def("uninstall", [] { c10::SetAllocator(c10::kCPU, c10::GetDefaultCPUAllocator(), 1); });
   module.def("live", [] { return CountingAllocator::instance().live(); });
   module.def("peak", [] { return CountingAllocator::instance().peak(); });

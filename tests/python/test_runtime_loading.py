@@ -77,14 +77,14 @@ def test_the_doctor_finds_planning_and_is_healthy_only_without_problems() -> Non
 
 
 @pytest.mark.parametrize(("obstacle", "works"), [("", True), ("the key is taken", False)])
-def test_the_doctor_asks_whether_the_dispatch_key_is_free(
+def test_the_doctor_repeats_what_the_self_check_says(
     monkeypatch: pytest.MonkeyPatch, obstacle: str, works: bool
 ) -> None:
     pytest.importorskip("torch")
-    runtime = SimpleNamespace(tap_obstacle=lambda: obstacle)
+    runtime = SimpleNamespace(self_check=lambda: {"dispatch key": obstacle})
     monkeypatch.setattr(_runtime, "require", lambda: runtime)
 
     found = examine()
 
-    assert found.works["tap"] is found.works["runtime"] is found.is_healthy is works
-    assert works or "tap: the key is taken" in found.problems
+    assert found.works["dispatch key"] is found.works["runtime"] is found.is_healthy is works
+    assert works or "dispatch key: the key is taken" in found.problems

@@ -4,6 +4,7 @@
 
 #include "tidemark/plan/signature.h"
 #include "tidemark/runtime/memory_budget.h"
+#include "tidemark/runtime/self_check.h"
 
 namespace tidemark {
 namespace {
@@ -17,7 +18,7 @@ FakeDevice::FakeDevice(FakeOracle oracle) : runner_(std::move(oracle)) {
   if (open_device != nullptr) {
     throw std::logic_error("tidemark: an estimate inside an estimate");
   }
-  const std::string obstacle = tap_obstacle();
+  const std::string obstacle = self_check_obstacle();
   TORCH_CHECK_NOT_IMPLEMENTED(obstacle.empty(), "tidemark: ", obstacle);
   if (is_tap_on()) throw std::logic_error("tidemark: an estimate inside a step; leave it before");
   open_device = this;

@@ -5,7 +5,7 @@
 #include <exception>
 #include <stdexcept>
 
-#include "tidemark/trace/tap.h"
+#include "tidemark/runtime/self_check.h"
 
 namespace tidemark {
 namespace {
@@ -30,7 +30,7 @@ BudgetInfeasible::BudgetInfeasible(PlanFailure why, const Event& floor_event)
 MemoryBudget::MemoryBudget(Bytes memory, MemoryBudgetOptions options)
     : memory_(memory), options_(std::move(options)) {
   TORCH_CHECK_VALUE(memory > 0, "tidemark: a budget is a positive number of bytes, not ", memory);
-  const std::string obstacle = tap_obstacle();
+  const std::string obstacle = self_check_obstacle();
   TORCH_CHECK_NOT_IMPLEMENTED(obstacle.empty(), "tidemark: ", obstacle);
   if (options_.plan) prior_ = std::make_shared<const PlanScript>(*options_.plan);
   allocator().acquire();

@@ -71,8 +71,7 @@ void run_op_below(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
 std::string tap_obstacle() {
   if (is_installed) return "";
   if (c10::Dispatcher::singleton().hasBackendFallbackForDispatchKey(kTapKey)) {
-    return "this torch already owns the dispatch key Fake, which Tidemark's tap needs; "
-           "planning still works";
+    return "this torch already owns the dispatch key Fake, which Tidemark's tap needs";
   }
   return "";
 }

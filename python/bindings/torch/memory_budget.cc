@@ -7,7 +7,6 @@
 #include "../plan_failure.h"
 #include "tidemark/graph/graph_json.h"
 #include "tidemark/plan/plan_json.h"
-#include "tidemark/trace/tap.h"
 
 namespace py = pybind11;
 
@@ -98,7 +97,6 @@ void bind_memory_budget(py::module_& module) {
       raise_infeasible(error);
     }
   });
-  module.def("tap_obstacle", &tap_obstacle);
   py::class_<MemoryBudget>(module, "MemoryBudget")
       .def(py::init([](Bytes memory, std::string policy, double time_limit_s,
                        const std::optional<std::string>& plan_json, std::vector<at::Tensor> track) {

@@ -9,6 +9,7 @@ namespace tidemark {
 void bind_checkpoint(py::module_& module);
 void bind_memory_budget(py::module_& module);
 void bind_fake_runner(py::module_& module);
+void bind_self_check(py::module_& module);
 
 }  // namespace tidemark
 
@@ -17,4 +18,5 @@ PYBIND11_MODULE(_torch, module) {
   tidemark::bind_checkpoint(module);
   tidemark::bind_memory_budget(module);
   tidemark::bind_fake_runner(module);
+  tidemark::bind_self_check(module);
 }
