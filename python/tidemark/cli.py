@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from tidemark import commands
 from tidemark._core import version
 from tidemark.generation import generated_models
+from tidemark.plan import policies
 
 EXIT_USAGE = 2
 
@@ -16,7 +17,7 @@ _TARGET_HELP = (
     "train.py:make_step or package.module:make_step: a function that builds model, data and "
     "optimizer and returns a callable running one training step"
 )
-_POLICY_HELP = "auto, or one policy: keep_all, sqrt, lookahead (default: auto)"
+_POLICY_HELP = f"one of {', '.join(policies())} (default: auto)"
 
 _EPILOG = """\
 examples:

@@ -4,6 +4,14 @@
 #include <array>
 #include <iterator>
 
+#include "tidemark/plan/bptt_planner.h"
+#include "tidemark/plan/cheap_planner.h"
+#include "tidemark/plan/chen_planner.h"
+#include "tidemark/plan/knapsack_planner.h"
+#include "tidemark/plan/online_planner.h"
+#include "tidemark/plan/optimal_segments_planner.h"
+#include "tidemark/plan/revolve_planner.h"
+#include "tidemark/plan/rotor_planner.h"
 #include "tidemark/plan/segments.h"
 
 namespace tidemark {
@@ -17,9 +25,38 @@ constexpr int kPolishEvents = 150'000;  // in all simulations of one polishing
 
 void keep_all(Search& search) { search.offer(Schedule{}, "keep_all"); }
 
-void square_root(Search& search) {
-  for (const Candidate& candidate : search.bench().segments()) search.offer(candidate, "sqrt");
+// Policies that know no budget: the cheapest of their schedules that fits.
+void offer_all(Search& search, std::string_view policy, Workbench::ScheduleMaker make) {
+  for (const Candidate& candidate : search.bench().candidates(policy, make))
+    search.offer(candidate, policy);
 }
+
+void square_root(Search& search) { offer_all(search, "sqrt", segment_schedules); }
+void chen(Search& search) { offer_all(search, "chen", chen_schedules); }
+void optimal_segments(Search& search) { offer_all(search, "segments", optimal_segment_schedules); }
+void revolve(Search& search) { offer_all(search, "revolve", revolve_schedules); }
+void bptt(Search& search) { offer_all(search, "bptt", bptt_schedules); }
+void rotor(Search& search) { offer_all(search, "rotor", rotor_schedules); }
+void cheap(Search& search) { offer_all(search, "cheap", cheap_schedules); }
+void knapsack(Search& search) { offer_all(search, "knapsack", knapsack_schedules); }
+
+// The executor reckons with what is always there, the simulator with what really is: where the two
+// differ, a little less is asked of the executor.
+constexpr std::array<double, 4> kOnlineShares{1, 0.98, 0.95, 0.9};
+
+void online(Search& search, std::string_view policy, OnlineScore score) {
+  for (double share : kOnlineShares) {
+    if (search.best() || search.is_over()) return;
+    const auto limit = static_cast<Bytes>(share * static_cast<double>(search.budget()));
+    if (auto schedule = online_schedule(search.problem(), limit, score))
+      search.offer(std::move(*schedule), policy);
+  }
+}
+
+void dtr(Search& search) { online(search, "dtr", OnlineScore::kDtrEq); }
+void dtr_local(Search& search) { online(search, "dtr_local", OnlineScore::kDtrLocal); }
+void lru(Search& search) { online(search, "lru", OnlineScore::kLru); }
+void dte(Search& search) { online(search, "dte", OnlineScore::kDte); }
 
 // The first ones win most often.
 constexpr std::array<LookaheadParameters, 18> kParameters{{
@@ -84,15 +121,16 @@ struct Policy {
 void automatic(Search& search);
 
 constexpr Policy kPolicies[] = {
-    {"auto", automatic},
-    {"keep_all", keep_all},
-    {"sqrt", square_root},
-    {"lookahead", look_ahead},
+    {"auto", automatic},       {"keep_all", keep_all}, {"sqrt", square_root},
+    {"lookahead", look_ahead}, {"chen", chen},         {"segments", optimal_segments},
+    {"revolve", revolve},      {"bptt", bptt},         {"rotor", rotor},
+    {"cheap", cheap},          {"knapsack", knapsack}, {"dtr", dtr},
+    {"dtr_local", dtr_local},  {"lru", lru},           {"dte", dte},
 };
 
 void automatic(Search& search) {
-  for (const Policy& policy : kPolicies)
-    if (policy.look != automatic && !search.is_over()) policy.look(search);
+  for (const auto& look : {keep_all, square_root, look_ahead})
+    if (!search.is_over()) look(search);
 }
 
 }  // namespace
@@ -149,14 +187,13 @@ void look(std::string_view name, Search& search) {
     if (policy.name == name) policy.look(search);
 }
 
-const std::vector<Candidate>& Workbench::segments() {
-  if (segments_) return *segments_;
-  segments_.emplace();
-  for (int count : segment_counts(problem_))
-    for (SegmentWeight weight : {SegmentWeight::kOps, SegmentWeight::kBytes})
-      if (auto candidate = judge(problem_, segment_schedule(problem_, count, weight)))
-        segments_->push_back(std::move(*candidate));
-  return *segments_;
+const std::vector<Candidate>& Workbench::candidates(std::string_view policy, ScheduleMaker make) {
+  const auto [place, is_new] = candidates_.try_emplace(policy);
+  if (!is_new) return place->second;
+  for (Schedule& schedule : make(problem_))
+    if (auto candidate = judge(problem_, std::move(schedule)))
+      place->second.push_back(std::move(*candidate));
+  return place->second;
 }
 
 }  // namespace tidemark

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,14 +29,15 @@ class TIDEMARK_API Workbench {
   const Problem& problem() const noexcept { return problem_; }
   const Lookahead& lookahead() const noexcept { return lookahead_; }
   const LowerBound& bound() const noexcept { return bound_; }
-  // The square-root schedules: they know no budget. Made when first asked for.
-  const std::vector<Candidate>& segments();
+  // The schedules of a policy that knows no budget, simulated. Made when first asked for.
+  using ScheduleMaker = std::vector<Schedule> (*)(const Problem&);
+  const std::vector<Candidate>& candidates(std::string_view policy, ScheduleMaker make);
 
  private:
   const Problem& problem_;
   Lookahead lookahead_;
   LowerBound bound_;
-  std::optional<std::vector<Candidate>> segments_;
+  std::map<std::string_view, std::vector<Candidate>> candidates_;  // by policy
 };
 
 // How hard to look: a quick look decides only whether a budget has a plan.

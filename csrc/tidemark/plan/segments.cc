@@ -174,4 +174,12 @@ std::vector<int> segment_counts(const Problem& problem) {
   return {counts.begin(), counts.end()};
 }
 
+std::vector<Schedule> segment_schedules(const Problem& problem) {
+  std::vector<Schedule> schedules;
+  for (int count : segment_counts(problem))
+    for (SegmentWeight weight : {SegmentWeight::kOps, SegmentWeight::kBytes})
+      schedules.push_back(segment_schedule(problem, count, weight));
+  return schedules;
+}
+
 }  // namespace tidemark

@@ -23,4 +23,7 @@ TIDEMARK_API Schedule segment_schedule(const Problem& problem, int num_segments,
 // Returns the numbers of segments worth trying: around the square root of the forward ops.
 TIDEMARK_API std::vector<int> segment_counts(const Problem& problem);
 
+// Returns the schedules of all these numbers, by both weights.
+TIDEMARK_API std::vector<Schedule> segment_schedules(const Problem& problem);
+
 }  // namespace tidemark

@@ -1,0 +1,40 @@
+// The online planners: a step is executed within a budget, and where room is missing values are
+// given up one by one, without a look ahead.
+//
+// Kirisame et al. 2021, "Dynamic tensor rematerialization" (DTR, arXiv 2006.09616). A value is idle
+// when only autograd wants it; the idle value with the lowest score goes:
+//
+//   h(v) = (c(v) + cost of its neighbourhood) / (m(v) * s(v))
+//
+//   theirs   ours
+//   c(v)     time of the op that makes the value
+//   m(v)     bytes
+//   s(v)     staleness: time since the value was last read or made
+//   e~*(v)   kDtrEq, h_eq: evicted values fall into classes (union-find) that touch each other; the
+//            neighbourhood is the classes beside v; bringing a value back subtracts its cost
+//   (none)   kDtrLocal, h_local: no neighbourhood
+//   h_LRU    kLru: 1 / s(v) alone
+//   e_R(v)   kDte, as MegEngine's and OneFlow's greedy (DTE, Hu et al. 2022) scores: all that v's
+//            own recomputation would run, ancestors only
+//
+// A value that comes back brings what its recomputation passed through, which stays until it is
+// given up in turn (values that autograd does not want go at once: "eager eviction").
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "tidemark/base/export.h"
+#include "tidemark/plan/emit.h"
+#include "tidemark/plan/problem.h"
+
+namespace tidemark {
+
+enum class OnlineScore : std::uint8_t { kDtrEq, kDtrLocal, kLru, kDte };
+
+// Returns what an execution within `limit` bytes computes again, or nothing where it gets stuck or
+// runs ten times the step's ops. The caller simulates it.
+TIDEMARK_API std::optional<Schedule> online_schedule(const Problem& problem, Bytes limit,
+                                                     OnlineScore score);
+
+}  // namespace tidemark

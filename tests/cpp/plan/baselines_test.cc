@@ -1,0 +1,60 @@
+// Every policy on every generated model, at eight budgets from the floor up.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tidemark/generate/generate.h"
+#include "tidemark/plan/floor.h"
+#include "tidemark/plan/planner.h"
+#include "tidemark/plan/simulate.h"
+#include "tidemark/plan/validate.h"
+
+namespace tidemark {
+namespace {
+
+constexpr int kNumBudgets = 8;
+
+class EveryPolicy : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(EveryPolicy, KeepsWithinTheBudgetWithPlansThatTheValidatorAccepts) {
+  const StepGraph graph = generate(GetParam(), {.optimizer = Optimizer::kNothing});
+  const Bytes floor = memory_floor(graph).bytes;
+  const Bytes range = simulate(graph).peak_bytes - floor;
+  std::map<std::string, int> num_plans;
+  for (const std::string& policy : policies()) {
+    std::vector<Bytes> budgets;
+    for (int i = 1; i <= kNumBudgets; ++i) budgets.push_back(floor + range / kNumBudgets * i);
+    const Frontier curve = frontier(graph, budgets, {.policy = policy, .time_limit_s = 60});
+    for (const Plan& plan : curve.plans) {
+      EXPECT_LE(plan.peak_bytes, plan.budget_bytes) << policy;
+      const auto violation = validate(graph, plan);
+      EXPECT_FALSE(violation) << policy << ": " << violation->sentence;
+      EXPECT_LE(plan.lower_bound_ns, plan.recompute_ns) << policy;
+      ++num_plans[policy];
+    }
+  }
+  for (const auto& [policy, count] : num_plans) {
+    RecordProperty(policy, count);
+    EXPECT_GT(count, 0) << policy;
+  }
+}
+
+std::vector<const char*> models() {
+  std::vector<const char*> names{"chain24", "ragged_chain24", "unet",
+                                 "lstm6",   "treelstm8",      "random60"};
+  if (std::getenv("TIDEMARK_TEST_ALL") != nullptr)
+    for (const char* name : {"resnet50", "resnet152", "vgg19", "densenet121", "inception_v3",
+                             "gpt2_small", "gpt2_medium", "gpt2_small_unfused", "lstm32",
+                             "treelstm64", "chain200", "ragged_chain200", "random400"})
+      names.push_back(name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Generated, EveryPolicy, ::testing::ValuesIn(models()));
+
+}  // namespace
+}  // namespace tidemark

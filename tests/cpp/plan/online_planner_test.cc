@@ -1,0 +1,65 @@
+#include "tidemark/plan/online_planner.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "tidemark/generate/synthetic_models.h"
+#include "tidemark/plan/evicted_neighbourhood.h"
+#include "tidemark/plan/simulate.h"
+
+namespace tidemark {
+namespace {
+
+StepGraph unit_chain(int n) {
+  const std::vector<ChainStage> stages(static_cast<std::size_t>(n),
+                                       {.output_bytes = 100, .forward_ns = 10});
+  return chain_step(stages, 0);
+}
+
+TEST(EvictedNeighbourhood, CostsTheClassesBesideAValueOnceEach) {
+  const StepGraph graph = unit_chain(6);
+  const Problem problem(graph);
+  EvictedNeighbourhood evicted(problem);
+  EXPECT_EQ(evicted.cost_beside(3), 0);
+  evicted.evict(1);
+  evicted.evict(2);  // values 1 and 2 touch: one class
+  evicted.evict(4);
+  EXPECT_EQ(evicted.cost_beside(3), 30);
+  evicted.evict(3);
+  EXPECT_EQ(evicted.cost_beside(5), 40);
+  evicted.bring_back(1);
+  // The cost is subtracted, the class stays one.
+  EXPECT_EQ(evicted.cost_beside(5), 30);
+  EXPECT_EQ(evicted.cost_beside(1), 30);
+}
+
+// Kirisame et al., theorem 3.1: O(N) ops for a chain of N with memory for 2 ceil(sqrt(N)) values.
+TEST(OnlinePlanner, RunsAChainInItsRootWithLinearlyManyOps) {
+  for (int n : {64, 256, 1024}) {
+    const StepGraph graph = unit_chain(n);
+    const Problem problem(graph);
+    const auto limit = static_cast<Bytes>(100 * (2 * std::ceil(std::sqrt(n)) + 3));
+    const auto schedule = online_schedule(problem, limit, OnlineScore::kDtrEq);
+    ASSERT_TRUE(schedule) << n;
+    const Simulation simulation = simulate(graph, emit(problem, *schedule));
+    EXPECT_LE(simulation.peak_bytes, limit);
+    EXPECT_LE(simulation.num_replays, 3 * n) << n;
+  }
+}
+
+TEST(OnlinePlanner, GivesUpNothingWhereEverythingFits) {
+  const StepGraph graph = unit_chain(8);
+  const Problem problem(graph);
+  for (OnlineScore score : {OnlineScore::kDtrEq, OnlineScore::kLru})
+    EXPECT_EQ(online_schedule(problem, simulate(graph).peak_bytes, score), Schedule{});
+}
+
+TEST(OnlinePlanner, SaysSoWhereItGetsStuck) {
+  const StepGraph graph = unit_chain(8);
+  EXPECT_FALSE(online_schedule(Problem(graph), 150, OnlineScore::kDtrEq));
+}
+
+}  // namespace
+}  // namespace tidemark
