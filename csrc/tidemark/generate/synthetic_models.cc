@@ -58,7 +58,10 @@ class Chain {
                              .inputs = {x}});
     states_.push_back(make(at, stage.output_bytes));
     tapes_.push_back(kNone);
-    save(x, at - 1);
+    if (stage.saves_output)
+      save(states_.back(), at);
+    else
+      save(x, at - 1);
     if (stage.tape_bytes == 0) return;
     tapes_.back() = make(at, stage.tape_bytes);
     graph_.values[tapes_.back()].holds = {{at, at + 1}};
@@ -67,7 +70,7 @@ class Chain {
 
   ValueIndex backward(std::size_t i, ValueIndex gradient) {
     const EventIndex at = now();
-    std::vector<ValueIndex> saved{states_[i]};
+    std::vector<ValueIndex> saved{states_[i + (stages_[i].saves_output ? 1 : 0)]};
     if (tapes_[i] != kNone) saved.push_back(tapes_[i]);
     Event unpack{.kind = EventKind::kUnpack, .name = "StageBackward", .phase = Phase::kBackward};
     unpack.values = saved;

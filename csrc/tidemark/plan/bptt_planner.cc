@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tidemark/plan/stages.h"
-
 namespace tidemark {
 namespace {
 
@@ -17,21 +15,21 @@ class Reversal {
   Reversal(const Problem& problem, const std::vector<Stage>& stages, const BpttTable& table)
       : run_(problem, stages), table_(table) {}
 
-  void run(int begin, int steps, int units, int alpha) {
+  void run(int begin, int steps, int units) {
     if (steps == 0) return;
     const BpttTable::Choice choice = table_.choice(steps, units);
     for (int stage = begin; stage < begin + choice.y; ++stage) run_.forward(stage);
     if (choice.is_internal) {
       // The last of them keeps its tape.
-      run(begin + choice.y, steps - choice.y, units - alpha, alpha);
+      run(begin + choice.y, steps - choice.y, units - table_.alpha());
       run_.backward(begin + choice.y - 1);
-      run(begin, choice.y - 1, units, alpha);
+      run(begin, choice.y - 1, units);
     } else if (choice.y == steps) {
       run_.backward(begin + steps - 1);
-      run(begin, steps - 1, units, alpha);
+      run(begin, steps - 1, units);
     } else {
-      run(begin + choice.y, steps - choice.y, units - 1, alpha);
-      run(begin, choice.y, units, alpha);
+      run(begin + choice.y, steps - choice.y, units - 1);
+      run(begin, choice.y, units);
     }
   }
 
@@ -95,6 +93,13 @@ BpttTable::Choice BpttTable::choice(int steps, int units) const {
                   static_cast<std::size_t>(units)];
 }
 
+Schedule bptt_schedule(const Problem& problem, const std::vector<Stage>& stages,
+                       const BpttTable& table, int units) {
+  Reversal reversal(problem, stages, table);
+  reversal.run(0, static_cast<int>(stages.size()), units);
+  return reversal.schedule();
+}
+
 std::vector<Schedule> bptt_schedules(const Problem& problem) {
   const std::vector<Stage> stages = find_stages(problem, kMostStages);
   if (stages.empty()) return {};
@@ -108,9 +113,7 @@ std::vector<Schedule> bptt_schedules(const Problem& problem) {
     const int units = static_cast<int>(std::lround(std::pow(most, (i + 1.0) / kNumPlans)));
     if (units == last) continue;
     last = units;
-    Reversal reversal(problem, stages, table);
-    reversal.run(0, steps, units, alpha);
-    schedules.push_back(reversal.schedule());
+    schedules.push_back(bptt_schedule(problem, stages, table, units));
   }
   return schedules;
 }

@@ -17,6 +17,7 @@
 #include "tidemark/base/export.h"
 #include "tidemark/plan/emit.h"
 #include "tidemark/plan/problem.h"
+#include "tidemark/plan/stages.h"
 
 namespace tidemark {
 
@@ -44,6 +45,7 @@ class TIDEMARK_API BpttTable {
     bool is_internal = false;
   };
   Choice choice(int steps, int units) const;
+  int alpha() const noexcept { return rules_.alpha; }
 
  private:
   BpttRules rules_;
@@ -52,6 +54,12 @@ class TIDEMARK_API BpttTable {
   std::vector<Choice> choices_;
 };
 
+// Returns the schedule of the table for all stages within that many units.
+// REQUIRES: the table covers them, and its cost is not kImpossible.
+TIDEMARK_API Schedule bptt_schedule(const Problem& problem, const std::vector<Stage>& stages,
+                                    const BpttTable& table, int units);
+
+// Returns the schedules of MSM for many numbers of units.
 TIDEMARK_API std::vector<Schedule> bptt_schedules(const Problem& problem);
 
 }  // namespace tidemark
