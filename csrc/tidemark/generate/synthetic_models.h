@@ -12,9 +12,9 @@ namespace tidemark {
 // One stage of a chain, x -> f(x), as the papers on chains have it. Backward reads the stage's
 // input (or its output) and its tape, and turns the gradient of its output into that of its input.
 struct ChainStage {
-  Bytes output_bytes = 1;    // x[i + 1]
-  Bytes tape_bytes = 0;      // what the stage keeps for its backward besides; 0: nothing
-  Bytes gradient_bytes = 0;  // of the stage's input
+  Bytes output_bytes = 1;     // x[i + 1]
+  Bytes tape_bytes = 0;       // what the stage keeps for its backward besides; 0: nothing
+  Bytes gradient_bytes = 0;   // of the stage's input
   bool saves_output = false;  // instead of the input: tanh, the h of an LSTM
   Nanoseconds forward_ns = 1;
   Nanoseconds backward_ns = 1;
