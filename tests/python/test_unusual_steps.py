@@ -37,6 +37,18 @@ def four_micro_batches(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
     loop.optimizer.zero_grad()
 
 
+def interleaved_micro_batches(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    """As a pipeline has them: the second goes forward before the first goes backward."""
+    waiting: list[torch.Tensor] = []
+    for part_x, part_y in zip(x.chunk(4), y.chunk(4), strict=True):
+        waiting.append(loop.loss(loop.model(part_x), part_y) / 4)
+        if len(waiting) == 2:
+            waiting.pop(0).backward()
+    waiting.pop().backward()
+    loop.optimizer.step()
+    loop.optimizer.zero_grad()
+
+
 def retain_graph(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
     loop.optimizer.zero_grad()
     loop.named.loss = loop.loss(loop.model(x), y)
@@ -57,7 +69,7 @@ def autograd_grad(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
 
 STEPS = (
     *(no_backward, under_no_grad, two_backwards),
-    *(four_micro_batches, retain_graph, autograd_grad),
+    *(four_micro_batches, interleaved_micro_batches, retain_graph, autograd_grad),
 )
 
 

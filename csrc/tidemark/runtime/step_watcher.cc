@@ -3,6 +3,7 @@
 #include <ATen/SequenceNumber.h>
 #include <torch/csrc/autograd/function.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "tidemark/trace/shape_text.h"
@@ -125,12 +126,17 @@ void StepWatcher::begin_backward(const OpFacts& facts, at::ArrayRef<c10::IValue>
   for (std::size_t i = 0; i < args.size(); ++i) {
     visit_tensors(args[i], [&](int, const at::Tensor& tensor) {
       if (!is_plain(tensor)) return;
-      const ValueKey key = tape_.touch(tensor);
+      const bool writes = facts.writes[i] || facts.may_write_unannounced;
+      const ValueKey key = writes ? tape_.touch_to_write(tensor) : tape_.touch(tensor);
       record_.inputs.push_back(key);
-      if (!facts.writes[i]) return;
-      record_.in_place.emplace_back(key, ValueKey{key.block, key.version + 1});
+      const std::pair<ValueKey, ValueKey> write{key, {key.block, key.version + 1}};
+      auto& known = record_.in_place;
+      if (!writes || std::find(known.begin(), known.end(), write) != known.end()) return;
+      known.push_back(write);
       written_.push_back(tensor);
-      if (tape_.block(key.block).is_source) note_category(key.block, Category::kGradient);
+      if (facts.writes[i] && tape_.block(key.block).is_source) {
+        note_category(key.block, Category::kGradient);
+      }
     });
   }
   if (const auto node = torch::autograd::get_current_node()) {

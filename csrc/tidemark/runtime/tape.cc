@@ -154,6 +154,19 @@ ValueKey Tape::touch(const at::Tensor& tensor) {
   return {known->block, version};
 }
 
+ValueKey Tape::touch_to_write(const at::Tensor& tensor) {
+  SeenStorage* known = seen(tensor);
+  if (known != nullptr && known->version == kNone) {
+    TapeBlock& block = blocks_[known->block];
+    const bool knows_allocation = block.is_source || with_allocations_;
+    if (knows_allocation && StepAllocator::instance().id_of(*known->raw) != block.allocation) {
+      block.is_resized = true;
+      add_block(known->raw, true);
+    }
+  }
+  return touch(tensor);
+}
+
 ValueKey Tape::enter_result(const at::Tensor& tensor, std::int32_t writer, bool& is_new) {
   SeenStorage* known = seen(tensor);
   is_new = known == nullptr;
@@ -193,8 +206,8 @@ void Tape::note_tensor(TapedOp& op, std::size_t position, int list_index, const 
   TensorArg& arg = op.tensors.emplace_back();
   arg.position = static_cast<std::uint16_t>(position);
   arg.list_index = static_cast<std::int16_t>(list_index);
-  arg.is_written = op.facts->writes[position];
-  arg.key = touch(tensor);
+  arg.is_written = op.facts->writes[position] || op.facts->may_write_unannounced;
+  arg.key = arg.is_written ? touch_to_write(tensor) : touch(tensor);
   number_by_forward_op(arg.key.block);
   if (!captures) return;
   arg.geometry = geometry_of(tensor, memory_);
@@ -243,6 +256,7 @@ TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
   for (const auto& arg : op.tensors) {
     const TapeBlock& block = blocks_[arg.key.block];
     if (block.is_uninitialised && !arg.is_written) op.pinned = "reads uninitialised memory";
+    if (block.is_foreign) op.pinned = "reads memory that an op of another library has written";
   }
   op.is_replayable = captures && op.pinned.empty();
   if (op.is_replayable) capture_args(op, args);
@@ -277,6 +291,7 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
     }
     ++block.version;
     block.is_uninitialised = false;
+    block.is_foreign = block.is_foreign || op.facts->is_foreign;
     block.writers.resize(block.version + 1, kNone);
     block.writers[block.version] = op.index;
   }

@@ -142,6 +142,7 @@ struct TapeBlock {
   std::int32_t forward_number = kNone;  // order of first touch by a forward op
   bool is_source = false;               // existed before the step, or nobody saw it made
   bool is_uninitialised = false;        // made by empty* and not written since
+  bool is_foreign = false;              // written by an op of another library
   bool is_resized = false;              // its storage has other memory now: see Tape::move_on
   Bytes bytes = 0;
   AllocationId allocation = kNoAllocation;    // of results: only if the tape was asked for it
@@ -181,6 +182,9 @@ class Tape {
 
   // The block and version `tensor` shows now; an unknown storage becomes a source.
   ValueKey touch(const at::Tensor& tensor);
+  // As touch, for a tensor that an op is about to write. A storage that was given other memory
+  // outside of ops (FSDP frees parameters and gathers them again) is a new block from then on.
+  ValueKey touch_to_write(const at::Tensor& tensor);
   // As touch, for a storage that an op has just made. `writer` is the op's index.
   ValueKey enter_result(const at::Tensor& tensor, std::int32_t writer, bool& is_new);
   // Enters a storage that a replay made for `key`.

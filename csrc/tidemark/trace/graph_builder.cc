@@ -137,7 +137,7 @@ ValueIndex GraphBuilder::value_of(ValueKey key) const {
 void GraphBuilder::add_handles() {
   HandleNumber number = 0;
   for (const auto& handle : recorder_.handles_) {
-    if (handle.is_managed) {
+    if (handle.is_managed && !recorder_.tape_.block(handle.key.block).is_resized) {
       const EventIndex released =
           handle.released_at == kNone ? graph_.num_events() : handle.released_at;
       graph_.values[value_of(handle.key)].handles.push_back({number, handle.packed_at, released});
@@ -159,7 +159,9 @@ void GraphBuilder::fill_events() {
       push_once(event.outputs, value_of(after));
       event.in_place.push_back({value_of(before), value_of(after)});
     }
-    for (ValueKey key : recorded.unpacked) push_once(event.values, value_of(key));
+    for (ValueKey key : recorded.unpacked) {
+      if (!recorder_.tape_.block(key.block).is_resized) push_once(event.values, value_of(key));
+    }
     for (AllocationId id : recorded.frees) {
       event.frees.push_back(blocks_[by_allocation_.at(id)].versions.back());
     }

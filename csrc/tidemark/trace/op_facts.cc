@@ -26,10 +26,14 @@ bool is_any(std::string_view name, std::initializer_list<std::string_view> names
   return false;
 }
 
+bool is_foreign(const c10::OperatorHandle& op) {
+  return !starts_with_any(op.schema().name(), {"aten::", "prims::"});
+}
+
 // Integer results of these steer what runs next, or their shapes depend on data.
 std::string pin_reason(const c10::OperatorHandle& op) {
   const std::string& name = op.schema().name();
-  if (!starts_with_any(name, {"aten::", "prims::"})) return "unknown namespace";
+  if (is_foreign(op)) return "unknown namespace";
   if (op.hasTag(at::Tag::dynamic_output_shape)) return "data-dependent output shape";
   if (op.hasTag(at::Tag::data_dependent_output)) return "data-dependent output";
   if (is_any(name, {"aten::sort", "aten::topk", "aten::argmax", "aten::argmin", "aten::argsort",
@@ -70,6 +74,9 @@ std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
       starts_with_any(schema.name(), {"aten::empty", "aten::new_empty", "aten::_empty"});
   facts->is_batch_norm = is_any(schema.name(), {"aten::native_batch_norm", "aten::cudnn_batch_norm",
                                                 "aten::miopen_batch_norm"});
+  facts->is_foreign = is_foreign(op);
+  facts->may_write_unannounced =
+      facts->is_foreign && !facts->writes_any && !op.hasTag(at::Tag::pt2_compliant_tag);
   facts->pinned = pin_reason(op);
   return facts;
 }

@@ -26,6 +26,11 @@ struct OpFacts {
   bool makes_uninitialised = false;  // empty*, new_empty*
   bool is_batch_norm = false;        // args 3, 4: running statistics; 5: training
   int generator_arg = -1;
+  // Not of torch's own namespaces. Such an op may keep what it writes: it is given back or written
+  // again when its library pleases.
+  bool is_foreign = false;
+  // Foreign, and nothing vouches for a schema that announces no write.
+  bool may_write_unannounced = false;
   std::string pinned;  // why it must never be replayed, "" = may be
 };
 
