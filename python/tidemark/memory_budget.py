@@ -89,10 +89,10 @@ class MemoryBudget:
     ) -> None:
         if policy not in policies():
             raise ValueError(f"unknown policy {policy!r}; there are {', '.join(policies())}")
-        self.memory_bytes: int = _UNLIMITED if memory is None else _parse(memory)
+        self._memory_bytes = _parse(memory)
         self._tracker = PlaceTracker()
         self._runtime: Any = _runtime.require_sound().MemoryBudget(
-            self.memory_bytes,
+            self._memory_bytes,
             policy,
             time_limit,
             plan.to_json() if plan is not None else None,
@@ -124,6 +124,20 @@ class MemoryBudget:
             raise
         self._runtime.leave(False)
 
+    def set_memory(self, memory: int | str | None) -> None:
+        """Holds the steps from the next one on to another number of bytes, less or more.
+
+        Every known form of the step is planned anew, so nothing is watched for it; a budget that is
+        too small is refused at the next `step`.
+
+        Raises:
+            ValueError: `memory` is not a size.
+            RuntimeError: within a step.
+        """
+        memory_bytes = _parse(memory)
+        self._runtime.set_memory(memory_bytes)
+        self._memory_bytes = memory_bytes
+
     def close(self) -> None:
         """Gives the allocator back. Steps are errors from then on; figures stay readable."""
         self._runtime.close()
@@ -133,6 +147,11 @@ class MemoryBudget:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @property
+    def memory_bytes(self) -> int:
+        """The budget; a number beyond any machine's if there is no limit."""
+        return self._memory_bytes
 
     @property
     def is_in_step(self) -> bool:
@@ -196,7 +215,9 @@ class MemoryBudget:
         return f"MemoryBudget({self.memory_bytes} B, {self.steps})"
 
 
-def _parse(memory: int | str) -> int:
+def _parse(memory: int | str | None) -> int:
+    if memory is None:
+        return _UNLIMITED
     device = None
     if isinstance(memory, str) and (memory.strip() == "auto" or memory.strip().endswith("%")):
         device = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -18,6 +18,10 @@ StepAllocator& allocator() { return StepAllocator::instance(); }
 // A form of the step that does not come back within so many steps is not waited for.
 constexpr int kMostWatchedInARow = 16;
 
+void check_memory(Bytes memory) {
+  TORCH_CHECK_VALUE(memory > 0, "tidemark: a budget is a positive number of bytes, not ", memory);
+}
+
 }  // namespace
 
 BudgetInfeasible::BudgetInfeasible(PlanFailure why, const Event& floor_event)
@@ -29,7 +33,7 @@ BudgetInfeasible::BudgetInfeasible(PlanFailure why, const Event& floor_event)
 
 MemoryBudget::MemoryBudget(Bytes memory, MemoryBudgetOptions options)
     : memory_(memory), options_(std::move(options)) {
-  TORCH_CHECK_VALUE(memory > 0, "tidemark: a budget is a positive number of bytes, not ", memory);
+  check_memory(memory);
   const std::string obstacle = self_check_obstacle();
   TORCH_CHECK_NOT_IMPLEMENTED(obstacle.empty(), "tidemark: ", obstacle);
   if (options_.plan) prior_ = std::make_shared<const PlanScript>(*options_.plan);
@@ -45,6 +49,14 @@ void MemoryBudget::close() {
   is_open_ = false;
   foreign_.clear();
   allocator().release();
+}
+
+void MemoryBudget::set_memory(Bytes memory) {
+  check_memory(memory);
+  if (step_ != nullptr) throw std::logic_error("tidemark: a budget cannot change within a step");
+  if (memory == memory_) return;
+  memory_ = memory;
+  variants_.for_each([this](Variant& variant) { plan_variant(variant); });
 }
 
 MemoryBudget::Scope::Scope(MemoryBudget& budget)

@@ -102,6 +102,10 @@ class TIDEMARK_API MemoryBudget {
   void enter();
   void leave(bool aborted);
 
+  // Holds the steps from now on to `memory`; their known forms are planned anew. Throws
+  // std::logic_error in a step.
+  void set_memory(Bytes memory);
+
   // Gives the allocator back; further steps throw. Also done by the destructor.
   void close();
 

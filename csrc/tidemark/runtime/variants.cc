@@ -84,7 +84,7 @@ std::vector<std::shared_ptr<const PlanScript>> Variants::alternatives_to(const V
                                                                          EntryState& entry) {
   std::vector<std::shared_ptr<const PlanScript>> result;
   for (const auto& other : variants_) {
-    if (other.get() == &variant || other->script == nullptr) continue;
+    if (other.get() == &variant || other->script == nullptr || other->failure) continue;
     if (matches(*other, entry)) result.push_back(other->script);
   }
   return result;

@@ -69,6 +69,10 @@ class Variants {
  public:
   bool empty() const { return variants_.empty(); }
   std::size_t size() const { return variants_.size(); }
+  template <typename Visitor>
+  void for_each(Visitor&& visit) {
+    for (auto& variant : variants_) visit(*variant);
+  }
   // The one used last. REQUIRES: !empty().
   Variant& newest() { return *variants_.front(); }
   const Variant& newest() const { return *variants_.front(); }

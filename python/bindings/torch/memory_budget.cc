@@ -106,6 +106,7 @@ void bind_memory_budget(py::module_& module) {
       .def("enter", &MemoryBudget::enter)
       .def("leave", &MemoryBudget::leave)
       .def("close", &MemoryBudget::close)
+      .def("set_memory", &MemoryBudget::set_memory)
       .def("set_place_finder",
            [](MemoryBudget& budget, std::function<std::pair<std::string, std::string>()> find) {
              budget.set_place_finder([find = std::move(find)] {
