@@ -10,7 +10,7 @@ BUILD := cmake --build --parallel $(JOBS) --preset
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo test test-all bench lint format clean
+.PHONY: help setup build modules demo test test-all fuzz bench lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -37,6 +37,12 @@ test: build  ## formatting, lint, types, C++ tests, Python tests
 
 test-all: export TIDEMARK_TEST_ALL = 1
 test-all: test  ## the same with the full grids of models and budgets
+
+SECONDS ?= 600
+SEED ?= 1
+fuzz: modules  ## random training programs against stock torch: make fuzz SECONDS=600 SEED=7
+	@cmake --build build/dev --target tidemark_counting_allocator
+	@PYTHONPATH=$(CURDIR)/tests/python:$(PYTHONPATH) python -m fuzzing $(SECONDS) $(SEED)
 
 bench: setup  ## measure, in C++ and in Python; results go to out/
 	@$(CONFIGURE) release

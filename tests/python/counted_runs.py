@@ -51,10 +51,14 @@ def run(
     steps: int = STEPS,
     step: Step = train,
     look: Callable[[Any], Any] = snapshot,
+    seen: Run | None = None,
 ) -> Run:
-    """Runs the loop that `make` builds from its beginning; `look` says what is compared."""
+    """Runs the loop that `make` builds from its beginning; `look` says what is compared.
+
+    `seen`: where to note it, for a loop that may raise.
+    """
     gc.collect()
-    result = Run()
+    result = Run() if seen is None else seen
     before = counting_allocator.live()
     torch.manual_seed(0)
     loop = make()
@@ -62,9 +66,11 @@ def run(
     for _ in range(steps):
         batch = loop.next_batch()
         counting_allocator.reset_peak()
-        with budget.step() if budget is not None else nullcontext():
-            step(loop, *batch)
-        result.counted.append(counting_allocator.peak() - before - held)
+        try:
+            with budget.step() if budget is not None else nullcontext():
+                step(loop, *batch)
+        finally:
+            result.counted.append(counting_allocator.peak() - before - held)
         if budget is not None:
             result.summaries.append(budget.last_step)
         at = counting_allocator.live()

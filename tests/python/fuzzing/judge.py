@@ -1,0 +1,162 @@
+"""Runs a program with and without a budget and says what differs."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import counting_allocator
+import tidemark
+import torch
+from counted_runs import Run, run
+from training_loops import Loop
+
+STEPS = 6
+
+
+class Difference(AssertionError):  # noqa: N818 - what was found, not what went wrong
+    """A program does not do under a budget what it does without one."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind, self.text = kind, text
+
+
+@dataclass
+class Verdict:
+    """What is known of a program that is as it should be."""
+
+    is_dynamic: bool
+    kinds: list[str]
+    """What its steps under the budget were."""
+    error: str
+    """What ended it in stock torch, which must end it under a budget as well; empty if nothing."""
+    refusal: str
+    """Why the budget ended it, if it did."""
+    num_replays: int
+
+
+@dataclass
+class Attempt:
+    """A run, and what ended it before its last step."""
+
+    seen: Run
+    error: Exception | None = None
+
+    @property
+    def error_name(self) -> str:
+        return type(self.error).__name__ if self.error else ""
+
+
+def attempt(program: Mapping[str, Any], budget: tidemark.MemoryBudget | None) -> Attempt:
+    """Runs the program until its end or its first error."""
+
+    def step(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+        program["step"](loop, x, y)
+        gc.collect()  # what lies in cycles dies at the same place in every run
+
+    seen = Run()
+    gc.disable()
+    try:
+        run(program["make"], budget, STEPS, step, seen=seen)
+    except Exception as error:
+        return Attempt(seen, error)
+    finally:
+        gc.enable()
+    return Attempt(seen)
+
+
+def judge(program: Mapping[str, Any]) -> Verdict:
+    """Compares the program's runs.
+
+    Raises:
+        Difference: they are not bitwise the same, or one is not inside, or not as promised.
+    """
+    torch.set_num_threads(1)
+    counting_allocator.install()
+    stock = attempt(program, None)
+    with tidemark.MemoryBudget(None) as budget:
+        kept = attempt(program, budget)
+        graph = budget.graph
+    check_same("without a limit", kept, stock)
+    # Autograd keeps a saved tensor itself, and with it its .grad; a handle keeps its storage.
+    if any(a > b for a, b in zip(kept.seen.counted, stock.seen.counted, strict=True)):
+        raise Difference("watching", f"peaks {kept.seen.counted}, in stock {stock.seen.counted}")
+    check_steps("without a limit", kept, program["IS_DYNAMIC"])
+    kinds, refusal, num_replays = [s.kind for s in kept.seen.summaries], "", 0
+    if graph is not None and not stock.error:
+        held = judge_budget(program, stock, graph)
+        kinds, refusal = [s.kind for s in held.seen.summaries], held.error_name
+        num_replays = sum(s.num_replays for s in held.seen.summaries)
+    return Verdict(program["IS_DYNAMIC"], kinds, stock.error_name, refusal, num_replays)
+
+
+def judge_budget(program: Mapping[str, Any], stock: Attempt, graph: tidemark.StepGraph) -> Attempt:
+    """Runs the program under the budget that it names."""
+    least = tidemark.frontier(graph, points=2).least_feasible_bytes
+    unplanned = max(stock.seen.counted)  # of steps that differ from each other, the largest
+    memory = int(least + program["SHARE"] * (unplanned - least))
+    plan = prior(graph, memory, program["POLICY"]) if program["HAS_PRIOR"] else None
+    with tidemark.MemoryBudget(memory, plan=plan, policy=program["POLICY"]) as budget:
+        held = attempt(program, budget)
+    where = f"under {memory} B"
+    if max(held.seen.counted) > memory:
+        raise Difference("outside", f"{where} the peaks were {held.seen.counted}")
+    if isinstance(held.error, (tidemark.BudgetExceeded, tidemark.BudgetInfeasible)):
+        check_states(where, held, stock)
+        if isinstance(held.error, tidemark.BudgetInfeasible):
+            check_steps(where, held, is_dynamic=True)
+        return held
+    check_same(where, held, stock)
+    check_steps(where, held, program["IS_DYNAMIC"])
+    return held
+
+
+def prior(graph: tidemark.StepGraph, memory: int, policy: str) -> tidemark.Plan | None:
+    """Plans before the first step; some policies need more than the least feasible budget."""
+    try:
+        return tidemark.plan(graph, memory, policy=policy)
+    except tidemark.BudgetInfeasible:
+        return None
+
+
+def check_same(where: str, found: Attempt, stock: Attempt) -> None:
+    """Everything that stock torch left behind, and how it ended, must be the same."""
+    if found.error_name != stock.error_name:
+        if found.error:
+            raise Difference("error", f"{where}: {found.error!r}") from found.error
+        raise Difference("no error", f"{where} nothing was raised, but in stock: {stock.error!r}")
+    if len(found.seen.state) != len(stock.seen.state):
+        raise Difference("error", f"{where} it ended after another step: {found.error!r}")
+    check_states(where, found, stock)
+
+
+def check_states(where: str, found: Attempt, stock: Attempt) -> None:
+    """Compares what the steps left behind, as far as both came."""
+    for i, (a, b) in enumerate(zip(found.seen.state, stock.seen.state, strict=False)):
+        if len(a) != len(b):
+            raise Difference("state", f"{where}, step {i}: {len(a)} tensors, not {len(b)}")
+        for j, (x, y) in enumerate(zip(a, b, strict=True)):
+            if not torch.equal(bits(x), bits(y)):
+                raise Difference("state", f"{where}, step {i}: tensor {j} of {len(a)} differs")
+
+
+def bits(tensor: torch.Tensor) -> torch.Tensor:
+    """Numbers that are equal exactly if the bits are: a NaN is not equal to itself."""
+    return torch.frombuffer(bytearray(tensor.numpy().tobytes() + b"."), dtype=torch.uint8)
+
+
+def check_steps(where: str, found: Attempt, is_dynamic: bool) -> None:
+    """Planned steps must need what was promised, and steps that repeat must be planned."""
+    steps = list(zip(found.seen.summaries, found.seen.counted, strict=False))
+    for i, (step, counted) in enumerate(steps):
+        # A step that ends early has done nothing unplanned, and may stay below the promise.
+        promised = step.promised_bytes or 0
+        is_kept = promised == counted or (is_dynamic and promised > counted)
+        if step.kind == "planned" and not (is_kept and step.peak_bytes == counted):
+            raise Difference("promise", f"{where}, step {i}: {step}, counted {counted}")
+    kinds = [step.kind for step, _ in steps]
+    if not is_dynamic and not found.error and kinds[-2:] != ["planned"] * 2:
+        raise Difference("unplanned", f"{where}: {[(s.kind, s.difference) for s, _ in steps]}")
