@@ -10,6 +10,7 @@ from typing import Any
 import counting_allocator
 import tidemark
 import torch
+from compatibility.harness import bits, named_bits
 from counted_runs import Run, run
 from training_loops import Loop
 
@@ -22,6 +23,15 @@ class Difference(AssertionError):  # noqa: N818 - what was found, not what went 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(f"{kind}: {text}")
         self.kind, self.text = kind, text
+
+
+def state_of(loop: Loop) -> dict[str, object]:
+    """Everything that must be bitwise the same, by name."""
+    state: dict[str, object] = {"generator": bits(torch.get_rng_state())}
+    things = {"model": loop.model, "optimizer": loop.optimizer, "named": vars(loop.named)}
+    for name, thing in things.items():
+        state.update(named_bits(name, thing))
+    return state
 
 
 @dataclass
@@ -60,7 +70,7 @@ def attempt(program: Mapping[str, Any], budget: tidemark.MemoryBudget | None) ->
     seen = Run()
     gc.disable()
     try:
-        run(program["make"], budget, STEPS, step, seen=seen)
+        run(program["make"], budget, STEPS, step, state_of, seen)
     except Exception as error:
         return Attempt(seen, error)
     finally:
@@ -136,16 +146,9 @@ def check_same(where: str, found: Attempt, stock: Attempt) -> None:
 def check_states(where: str, found: Attempt, stock: Attempt) -> None:
     """Compares what the steps left behind, as far as both came."""
     for i, (a, b) in enumerate(zip(found.seen.state, stock.seen.state, strict=False)):
-        if len(a) != len(b):
-            raise Difference("state", f"{where}, step {i}: {len(a)} tensors, not {len(b)}")
-        for j, (x, y) in enumerate(zip(a, b, strict=True)):
-            if not torch.equal(bits(x), bits(y)):
-                raise Difference("state", f"{where}, step {i}: tensor {j} of {len(a)} differs")
-
-
-def bits(tensor: torch.Tensor) -> torch.Tensor:
-    """Numbers that are equal exactly if the bits are: a NaN is not equal to itself."""
-    return torch.frombuffer(bytearray(tensor.numpy().tobytes() + b"."), dtype=torch.uint8)
+        names = sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+        if names:
+            raise Difference("state", f"{where}, step {i}: {', '.join(names)}")
 
 
 def check_steps(where: str, found: Attempt, is_dynamic: bool) -> None:
