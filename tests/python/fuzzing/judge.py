@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +92,8 @@ def judge(program: Mapping[str, Any]) -> Verdict:
         kept = attempt(program, budget)
         graph = budget.graph
     check_same("without a limit", kept, stock)
+    if leaks(stock):
+        return Verdict(True, [], "leak of torch itself", "", 0)
     # Autograd keeps a saved tensor itself, and with it its .grad; a handle keeps its storage.
     if any(a > b for a, b in zip(kept.seen.counted, stock.seen.counted, strict=True)):
         raise Difference("watching", f"peaks {kept.seen.counted}, in stock {stock.seen.counted}")
@@ -101,6 +104,12 @@ def judge(program: Mapping[str, Any]) -> Verdict:
         kinds, refusal = [s.kind for s in held.seen.summaries], held.error_name
         num_replays = sum(s.num_replays for s in held.seen.summaries)
     return Verdict(program["IS_DYNAMIC"], kinds, stock.error_name, refusal, num_replays)
+
+
+def leaks(stock: Attempt) -> bool:
+    """Whether every step needs more than the one before, as in-place cycles of autograd do."""
+    peaks = stock.seen.counted
+    return all(a < b for a, b in itertools.pairwise(peaks[1:])) and len(peaks) == STEPS
 
 
 def judge_budget(program: Mapping[str, Any], stock: Attempt, graph: tidemark.StepGraph) -> Attempt:
