@@ -34,6 +34,15 @@ std::uint64_t flow_hash(Tape& tape, const TapedOp& op) {
   return hash;
 }
 
+// Whether the plan acts within so many first ops and unpacks.
+bool acts_before(const PlanScript& script, std::size_t num_ops, std::size_t num_unpacks) {
+  auto acts = [](const auto& events, std::size_t size) {
+    const auto end = events.begin() + static_cast<std::ptrdiff_t>(std::min(size, events.size()));
+    return std::any_of(events.begin(), end, [](const auto& event) { return event.actions; });
+  };
+  return acts(script.ops(), num_ops) || acts(script.unpacks(), num_unpacks);
+}
+
 bool are_equal(const ExpectedOp& a, const ExpectedOp& b) {
   return a.flow_hash == b.flow_hash && a.shape_hash == b.shape_hash;
 }
@@ -124,7 +133,8 @@ void PlanFollower::compare(const OpFacts& facts, const OpHashes& hashes) {
   differ(StepKind::kAdapted, where + ": other sizes were planned");
 }
 
-// Another script that agrees with everything so far; none once the present one has acted.
+// Another script that agrees with everything so far; none once the present one has acted, nor one
+// that should have: what it would have kept may be gone.
 bool PlanFollower::switch_script(const OpHashes& hashes) {
   if (num_executed_ > 0 || kind_ != StepKind::kPlanned) return false;
   const std::size_t index = next_op_;
@@ -137,6 +147,7 @@ bool PlanFollower::switch_script(const OpHashes& hashes) {
     }
     const auto end = known.begin() + static_cast<std::ptrdiff_t>(index);
     if (!std::equal(known.begin(), end, ops.begin(), are_equal)) continue;
+    if (acts_before(*other, index, next_unpack_)) continue;
     script_ = other;
     return true;
   }

@@ -1,0 +1,71 @@
+"""What `make fuzz` has found, shortened by hand; each failed before its fix."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from fuzzing.judge import judge
+from torch import nn
+from training_loops import Loop
+
+pytestmark = pytest.mark.usefixtures("counter", "frozen")
+
+
+@pytest.fixture(scope="module")
+def frozen() -> Iterator[None]:
+    """What was there before need not be looked at by every run's garbage collection."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def train(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    loop.model.calls += 1
+    loop.optimizer.zero_grad()
+    loss = loop.model(x).square().mean()
+    loss.backward()
+    loop.optimizer.step()
+    loop.named.loss = loss.detach()
+
+
+class Model(nn.Module):
+    """A forward pass after a linear layer; `calls` counts the steps."""
+
+    def __init__(self, forward: Callable[[Model, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.calls = 0
+        self.linear = nn.Linear(8, 8)
+        self.rest = forward
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rest(self, self.linear(x))
+
+
+def assert_same(
+    forward: Callable[[Model, torch.Tensor], torch.Tensor], *, share: float, policy: str = "auto"
+) -> None:
+    def make() -> Loop:
+        model = Model(forward)
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+        return Loop(model, optimizer, lambda: (torch.randn(64, 8), torch.zeros(())))
+
+    settings = {"SHARE": share, "POLICY": policy, "HAS_PRIOR": True, "IS_DYNAMIC": True}
+    judge({"make": make, "step": train, **settings})
+
+
+@pytest.mark.parametrize("policy", ["auto", "lookahead"])
+def test_a_step_changes_to_a_plan_only_if_that_has_nothing_left_undone(policy: str) -> None:
+    # The other form's plan would have kept a value that was gone at the op where they part.
+    def forward(model: Model, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(3):
+            x = (x.exp().clamp(max=3) * 0.5).repeat(1, 2).contiguous()[:, :8]
+            x = x.repeat_interleave(2, 0)
+        if model.calls % 2:
+            return -x
+        return nn.functional.mish(x).sin()
+
+    assert_same(forward, share=0.5, policy=policy)
