@@ -14,7 +14,7 @@ def main(seconds: float, seed: int) -> int:
     findings = Findings()
     while time.monotonic() < start + seconds:
         num_files = len(findings.files)
-        hunt_round(seed, PROGRAMS_PER_ROUND, findings, start + seconds)
+        hunt_round(seed, PROGRAMS_PER_ROUND, findings, until=start + seconds)
         print(f"{time.monotonic() - start:6.0f} s, seed {seed}: {findings}", flush=True)
         for path in findings.files[num_files:]:
             print(f"\n---- {path}\n{path.read_text()}", flush=True)

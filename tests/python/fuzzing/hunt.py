@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import math
 import os
 import pickle
 import signal
@@ -121,15 +122,26 @@ def type_of(kind: str) -> type[Difference]:
     return type(kind, (Difference,), {})
 
 
-def hunt_round(first_seed: int, num_programs: int, findings: Findings, until: float) -> None:
+def hunt_round(
+    first_seed: int,
+    num_programs: int,
+    findings: Findings,
+    *,
+    until: float = math.inf,
+    shrinks: bool = True,
+) -> None:
     """Runs `num_programs` programs of one seed; of a kind of difference, the first is shrunk."""
     found: dict[str, tuple[str, str]] = {}
 
     @seed(first_seed)
     @settings(
-        max_examples=num_programs, database=None, deadline=None, print_blob=False,
-        phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+        max_examples=num_programs,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        phases=[Phase.generate, *([Phase.shrink] if shrinks else [])],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(programs())
     def check(source: str) -> None:
         if time.monotonic() > until and not found:

@@ -86,7 +86,7 @@ ZERO = ("loop.optimizer.zero_grad()", "loop.optimizer.zero_grad(set_to_none=Fals
 # What lives until the next step.
 LEFT = ("loop.named.loss = loss.detach()", "loop.named.loss = loss",
         "loop.named.loss, loop.named.output = loss, outputs[0]")  # fmt: skip
-LEAVES_GRAPH = ("two losses", "one of two", "some inputs")
+LEAVES_GRAPH = ("two losses", "one of two", "some inputs", "twice")
 
 
 def loss_of(w: Writer, outputs: list[Var]) -> str:
@@ -108,7 +108,10 @@ def step_lines(w: Writer, outputs: list[Var]) -> list[str]:
     if w.one_in(6):
         lines.append("x.requires_grad_()")
     lines += [] if is_zeroed_last else [zero]
-    kind = w.choose(tuple(BACKWARD))
+    # Autograd keeps a saved tensor itself, and with it its .grad, where a handle keeps the storage:
+    # while the graph lives on, a step without handles needs more than it did when it was watched.
+    has_retained = any("retain_grad" in line for line in w.lines)
+    kind = w.choose([k for k in BACKWARD if not (has_retained and k in LEAVES_GRAPH)])
     if kind != "accumulated":
         lines.append("outputs = loop.model(x)")
     lines += [line.format(loss=loss, other=other) for line in BACKWARD[kind]]
