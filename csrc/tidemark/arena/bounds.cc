@@ -45,6 +45,15 @@ std::vector<Bytes> padding(const Partition& partition) {
   return sums;
 }
 
+std::vector<Bytes> section_bounds(const Partition& partition) {
+  std::vector<Bytes> bounds = padding(partition);
+  bounds.resize(partition.load.size(), 0);
+  for (std::int32_t s = 0; s < partition.num_sections; ++s) {
+    bounds[s] = fill(partition, s, partition.load[s] + bounds[s]);
+  }
+  return bounds;
+}
+
 }  // namespace
 
 std::vector<Bytes> section_loads(const Partition& partition) {
@@ -52,13 +61,14 @@ std::vector<Bytes> section_loads(const Partition& partition) {
 }
 
 Bytes lower_bound(const Partition& partition) {
-  const std::vector<Bytes> wasted = padding(partition);
   Bytes bound = partition.fixed_height;
-  for (std::int32_t s = 0; s < partition.num_sections; ++s) {
-    const Bytes bytes = partition.load[s] + (wasted.empty() ? 0 : wasted[s]);
-    bound = std::max(bound, fill(partition, s, bytes));
-  }
+  for (const Bytes height : section_bounds(partition)) bound = std::max(bound, height);
   return bound;
+}
+
+std::int32_t tightest_section(const Partition& partition) {
+  const std::vector<Bytes> bounds = section_bounds(partition);
+  return static_cast<std::int32_t>(std::max_element(bounds.begin(), bounds.end()) - bounds.begin());
 }
 
 std::vector<Bytes> contention(const Partition& partition) {

@@ -17,6 +17,9 @@ std::vector<Bytes> section_loads(const Partition& partition);
 // them, and the end of what is fixed. REQUIRES: partition.load is filled in.
 Bytes lower_bound(const Partition& partition);
 
+// Returns the section that sets lower_bound. REQUIRES: there is one.
+std::int32_t tightest_section(const Partition& partition);
+
 // Returns per item the largest load of the sections that it lives in.
 std::vector<Bytes> contention(const Partition& partition);
 

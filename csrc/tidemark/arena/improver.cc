@@ -1,16 +1,24 @@
 #include "tidemark/arena/improver.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tidemark/arena/sweep_fit.h"
 
 namespace tidemark::arena {
+namespace {
+
+constexpr std::int32_t kLargestSearched = 2500;  // items; neighbours are quadratic in them
+constexpr std::int64_t kFirstWork = 4'000'000;
+
+}  // namespace
 
 Improver::Improver(const Partition& partition, Effort& effort)
     : partition_(partition),
       effort_(effort),
       orders_(partition),
       placer_(partition),
+      repair_(partition, effort),
       proven_(partition.lower_bound) {}
 
 void Improver::begin(Bytes goal) {
@@ -26,9 +34,41 @@ void Improver::begin(Bytes goal) {
 }
 
 void Improver::lower_to(Bytes goal) {
-  while (best_.height > goal && !effort_.is_over()) {
-    try_order(orders_.drawn(random_), Fit::kFirst);
+  const bool is_small = partition_.num_items() <= kLargestSearched;
+  std::unique_ptr<Race> at_goal;
+  std::unique_ptr<Race> below_best;
+  Bytes next = kNoLimit;  // what below_best tries
+  for (std::int64_t work = kFirstWork; !effort_.is_over(); work += work / 2) {
+    goal = std::max(goal, proven_);
+    if (best_.height <= goal) return;
+    if (is_small) search_at(goal, at_goal, 4 * work);
+    if (proven_ > goal || best_.height <= goal) continue;
+    try_random_orders(goal, work / 2);
+    repair_.lower(best_, goal, work);
+    // Where the goal itself is out of reach, a quarter of the way may not be.
+    if (!is_small || best_.height <= goal + 1) continue;
+    if (next >= best_.height || next <= proven_) {
+      next = best_.height - std::max<Bytes>((best_.height - goal) / 4, 1);
+      below_best.reset();
+    }
+    search_at(next, below_best, work);
   }
+}
+
+// Goes on with the race for `capacity`; what it finds or proves is noted.
+void Improver::search_at(Bytes capacity, std::unique_ptr<Race>& race, std::int64_t work) {
+  if (!race) race = std::make_unique<Race>(partition_, orders_, capacity);
+  const SearchState state = race->run(work, effort_);
+  if (state == SearchState::kFound) best_ = race->found();
+  if (state == SearchState::kExhausted) proven_ = std::max(proven_, capacity + 1);
+  if (state != SearchState::kRunning) race.reset();
+}
+
+void Improver::try_random_orders(Bytes goal, std::int64_t work) {
+  const std::int64_t end = effort_.spent() + work;
+  do {
+    try_order(orders_.drawn(random_), Fit::kFirst);
+  } while (best_.height > goal && effort_.spent() < end && !effort_.is_over());
 }
 
 // Returns whether the order gave a lower placement.

@@ -4,12 +4,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <random>
 
 #include "tidemark/arena/effort.h"
 #include "tidemark/arena/orders.h"
 #include "tidemark/arena/partition.h"
 #include "tidemark/arena/placer.h"
+#include "tidemark/arena/race.h"
+#include "tidemark/arena/repair.h"
 
 namespace tidemark::arena {
 
@@ -31,11 +34,14 @@ class Improver {
 
  private:
   bool try_order(const Order& order, Fit fit);
+  void search_at(Bytes capacity, std::unique_ptr<Race>& race, std::int64_t work);
+  void try_random_orders(Bytes goal, std::int64_t work);
 
   const Partition& partition_;
   Effort& effort_;
   Orders orders_;
   Placer placer_;
+  Repair repair_;
   std::mt19937_64 random_{0x7469646d61726bULL};
   Placement best_;
   Bytes proven_;

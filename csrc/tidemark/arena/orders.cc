@@ -23,7 +23,7 @@ Orders::Orders(const Partition& partition)
 
 double Orders::value(Key key, std::int32_t item) const {
   const Item& it = partition_.items[item];
-  const double width = it.end - it.begin;
+  const double width = static_cast<double>(it.width);
   switch (key) {
     case Key::kSize:
       return static_cast<double>(it.size);
@@ -62,17 +62,37 @@ Order Orders::drawn(std::mt19937_64& random) const {
   const double q = 2 * uniform(random) - 1;
   const double noise = uniform(random) < 0.3 ? 0 : 0.3 * uniform(random) * uniform(random);
   const double ties = uniform(random) < 0.5 ? 1e-9 : -1e-9;  // by start, early or late first
-  std::vector<std::pair<double, std::int32_t>> scored(partition_.items.size());
-  for (std::int32_t i = 0; i < partition_.num_items(); ++i) {
+  return by_falling([&](std::int32_t i) {
     const Item& item = partition_.items[i];
     const double start = static_cast<double>(item.begin) / partition_.num_sections;
-    const double score =
-        std::log(static_cast<double>(item.size)) +
-        p * std::log(static_cast<double>(item.end - item.begin)) +
-        c * static_cast<double>(contention_[i]) / static_cast<double>(highest_load_) +
-        (q + ties) * start + noise * (2 * uniform(random) - 1);
-    scored[i] = {-score, i};
-  }
+    return std::log(static_cast<double>(item.size)) +
+           p * std::log(static_cast<double>(item.width)) + c * crowding(i) + (q + ties) * start +
+           noise * (2 * uniform(random) - 1);
+  });
+}
+
+Order Orders::drawn_for_search(std::mt19937_64& random) const {
+  double weights[5];
+  for (double& weight : weights) weight = uniform(random) < 0.5 ? 0 : 2 * uniform(random) - 1;
+  return by_falling([&](std::int32_t i) {
+    const Item& item = partition_.items[i];
+    const double sections = partition_.num_sections;
+    return weights[0] / 3 * std::log(static_cast<double>(item.width)) +
+           weights[1] / 3 * std::log(static_cast<double>(item.size)) +
+           weights[2] * 3 * crowding(i) + weights[3] * 3 * item.begin / sections +
+           weights[4] * 3 * item.end / sections;
+  });
+}
+
+double Orders::crowding(std::int32_t item) const {
+  return static_cast<double>(contention_[item]) / static_cast<double>(highest_load_);
+}
+
+// Calls score(i) once per item, in order of index.
+template <typename Score>
+Order Orders::by_falling(Score score) const {
+  std::vector<std::pair<double, std::int32_t>> scored(partition_.items.size());
+  for (std::int32_t i = 0; i < partition_.num_items(); ++i) scored[i] = {-score(i), i};
   std::sort(scored.begin(), scored.end());
   Order order(scored.size());
   std::transform(scored.begin(), scored.end(), order.begin(),

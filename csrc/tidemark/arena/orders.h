@@ -22,7 +22,7 @@ using Order = std::vector<std::int32_t>;
 // What an order is sorted by, each key descending unless named otherwise.
 enum class Key : std::uint8_t {
   kSize,
-  kWidth,  // length of life, in sections
+  kWidth,  // length of life
   kArea,   // size x width
   kEarlyStart,
   kLateStart,
@@ -38,7 +38,7 @@ struct Recipe {
 };
 
 // Makes orders of one partition's items.
-class Orders {
+class TIDEMARK_API Orders {
  public:
   explicit Orders(const Partition& partition);
 
@@ -49,8 +49,15 @@ class Orders {
   // little noise; p, c, q are drawn.
   Order drawn(std::mt19937_64& random) const;
 
+  // Returns the items by falling weighted sum of size, width, contention and position, of which
+  // some are drawn to count nothing: orders as they suit a search rather than a placer.
+  Order drawn_for_search(std::mt19937_64& random) const;
+
  private:
   double value(Key key, std::int32_t item) const;
+  double crowding(std::int32_t item) const;  // contention, as a share of the highest load
+  template <typename Score>
+  Order by_falling(Score score) const;
 
   const Partition& partition_;
   std::vector<Bytes> contention_;

@@ -7,6 +7,7 @@
 
 #include "tidemark/arena/effort.h"
 #include "tidemark/arena/improver.h"
+#include "tidemark/arena/misfit.h"
 #include "tidemark/arena/partition.h"
 #include "tidemark/arena/validate_layout.h"
 #include "tidemark/base/error.h"
@@ -46,12 +47,14 @@ class Packer {
         partitions_(arena::make_partitions(instance)) {}
 
   Packing run() {
-    const Bytes goal = std::max(partitions_.lower_bound, options_.capacity.value_or(0));
+    Packing none{.status = PackStatus::kInfeasible, .lower_bound = partitions_.lower_bound};
+    if (note(arena::find_fixed_misfit(instance_), none)) return none;
+    const Bytes goal = options_.capacity.value_or(partitions_.lower_bound);
     for (const Partition& part : partitions_.parts) {
       improvers_.push_back(std::make_unique<Improver>(part, effort_));
       improvers_.back()->begin(goal);
     }
-    lower_the_highest(goal);
+    if (partitions_.lower_bound <= goal) lower_the_highest(goal);
     return result();
   }
 
@@ -80,11 +83,30 @@ class Packer {
       packing.lower_bound = std::max(packing.lower_bound, improvers_[p]->proven());
     }
     packing.layout = std::move(partitions_.layout);
-    packing.work = effort_.spent();
     packing.status = status_of(packing);
+    if (packing.status == PackStatus::kInfeasible) explain(packing);
+    packing.work = effort_.spent();
     const auto broken = validate(instance_, packing.layout);
     TIDEMARK_ASSERT(!broken, "the packer made a wrong layout: ", broken->sentence);
     return packing;
+  }
+
+  // Returns whether there was anything to note.
+  static bool note(arena::Misfit misfit, Packing& packing) {
+    packing.misfit = std::move(misfit.rows);
+    packing.is_irreducible = !packing.misfit.empty() && misfit.is_irreducible;
+    return !packing.misfit.empty();
+  }
+
+  // Explaining has an effort of its own: the search may have used up all of its.
+  void explain(Packing& packing) const {
+    Effort effort(work_limit(options_), options_.time_limit_s, options_.cancel);
+    for (std::size_t p = 0; p < improvers_.size(); ++p) {
+      if (improvers_[p]->proven() <= *options_.capacity) continue;
+      note(arena::find_misfit(instance_, partitions_.parts[p], *options_.capacity, effort),
+           packing);
+      return;
+    }
   }
 
   PackStatus status_of(const Packing& packing) const {

@@ -69,7 +69,11 @@ class Sweep {
   void close() {
     Partition part;
     part.num_sections = section_;
-    for (const std::int32_t row : members_) add(part, row);
+    part.begin_time = part.end_time = instance_.buffers[members_.front()].begin;
+    for (const std::int32_t row : members_) {
+      part.end_time = std::max(part.end_time, instance_.buffers[row].end);
+      add(part, row);
+    }
     parts_.push_back(std::move(part));
     members_.clear();
     section_ = 0;
@@ -84,7 +88,7 @@ class Sweep {
       part.fixed_height = std::max(part.fixed_height, *buffer.offset + size);
     } else {
       const Bytes alignment = std::lcm(buffer.alignment, instance_.alignment);
-      part.items.push_back({begin, end, size, alignment, row});
+      part.items.push_back({begin, end, size, alignment, buffer.end - buffer.begin, row});
     }
   }
 

@@ -27,6 +27,7 @@ struct Item {
   std::int32_t end = 0;
   Bytes size = 0;  // padded
   Bytes alignment = 1;
+  Time width = 0;        // length of its life on the instance's own axis
   std::int32_t row = 0;  // of Instance::buffers
 
   bool overlaps(std::int32_t other_begin, std::int32_t other_end) const {
@@ -46,6 +47,8 @@ struct Partition {
   std::vector<Item> items;
   std::vector<Obstacle> obstacles;
   std::int32_t num_sections = 0;
+  Time begin_time = 0;
+  Time end_time = 0;
   std::vector<Bytes> load;  // per section: sum of its items' sizes
   Bytes base = 0;           // whole-life items lie below this; offsets of items begin here
   Bytes fixed_height = 0;   // highest end of a whole-life item or of a fixed buffer
@@ -73,7 +76,7 @@ struct Placement {
   Bytes height = kNoLimit;  // highest end, Partition::fixed_height included
 };
 
-struct Partitions {
+struct TIDEMARK_API Partitions {
   std::vector<Partition> parts;
   Layout layout;  // of what has no choice; 0 for all others
   Bytes lower_bound = 0;
@@ -83,7 +86,7 @@ struct Partitions {
 };
 
 // REQUIRES: check(instance) passes.
-Partitions make_partitions(const Instance& instance);
+TIDEMARK_API Partitions make_partitions(const Instance& instance);
 
 // Returns the height that `offsets` reach in `partition`.
 Bytes height_of(const Partition& partition, const std::vector<Bytes>& offsets);

@@ -24,7 +24,7 @@ enum class Fit : std::uint8_t {
   kBest,   // the smallest one, and the lowest of those; above everything only if there is none
 };
 
-class Placer {
+class TIDEMARK_API Placer {
  public:
   explicit Placer(const Partition& partition);
   ~Placer();

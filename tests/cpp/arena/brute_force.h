@@ -35,6 +35,7 @@ class BruteForce {
     for (std::size_t i = 0; i < placed_.size(); ++i) {
       if (placed_[i] && !is_free(i, offsets_[i])) return std::nullopt;
     }
+    enough_ = largest_live_sum();
     place(0);
     return best_;
   }
@@ -73,8 +74,22 @@ class BruteForce {
     return highest;
   }
 
+  // No layout is lower, so a layout of this height ends the search.
+  Bytes largest_live_sum() const {
+    Bytes largest = 0;
+    for (const Buffer& at : instance_.buffers) {
+      Bytes sum = 0;
+      for (std::size_t j = 0; j < placed_.size(); ++j) {
+        const Buffer& other = instance_.buffers[j];
+        if (other.begin <= at.begin && at.begin < other.end) sum += padded(j);
+      }
+      largest = std::max(largest, sum);
+    }
+    return largest;
+  }
+
   void place(Bytes least) {
-    if (height() >= best_) return;
+    if (best_ == enough_ || height() >= best_) return;
     bool is_complete = true;
     for (std::size_t i = 0; i < placed_.size(); ++i) {
       if (placed_[i]) continue;
@@ -93,6 +108,7 @@ class BruteForce {
   std::vector<Bytes> offsets_;
   std::vector<bool> placed_;
   Bytes best_ = std::numeric_limits<Bytes>::max();
+  Bytes enough_ = 0;
 };
 
 }  // namespace tidemark::testing

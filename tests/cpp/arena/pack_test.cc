@@ -8,6 +8,7 @@
 
 #include "arena/brute_force.h"
 #include "arena/random_instance.h"
+#include "tidemark/arena/partition.h"
 #include "tidemark/arena/validate_layout.h"
 
 namespace tidemark {
@@ -103,7 +104,73 @@ TEST(Pack, IsOptimalWheneverItSaysSo) {
     ++num_optimal;
     ASSERT_EQ(packing.layout.height, least) << "seed " << seed;
   }
-  EXPECT_GE(num_optimal, count - count / 100);
+  EXPECT_EQ(num_optimal, count);
+}
+
+TEST(Pack, OfFixedBuffersThatOverlapNamesThem) {
+  const Packing packing = pack({.buffers = {{0, 2, 8},
+                                            {.begin = 0, .end = 2, .size = 8, .offset = 0},
+                                            {.begin = 1, .end = 3, .size = 8, .offset = 4}}});
+  EXPECT_EQ(packing.status, PackStatus::kInfeasible);
+  EXPECT_EQ(packing.misfit, (std::vector<std::int32_t>{1, 2}));
+  EXPECT_TRUE(packing.is_irreducible);
+  EXPECT_TRUE(packing.layout.offsets.empty());
+}
+
+TEST(Pack, SaysWhichBuffersDoNotFit) {
+  const Instance instance{
+      .buffers = {{0, 4, 10}, {0, 2, 50}, {1, 3, 50}, {2, 4, 60}, {0, 4, 1}, {1, 2, 1}}};
+  const Packing packing = pack(instance, {.capacity = 110});
+  EXPECT_EQ(packing.status, PackStatus::kInfeasible);
+  EXPECT_EQ(packing.misfit, (std::vector<std::int32_t>{0, 2, 3}));
+  EXPECT_TRUE(packing.is_irreducible);
+}
+
+TEST(Pack, SaysWhyWhatTheLowerBoundAllowsDoesNotFit) {
+  int num_hard = 0;
+  for (std::uint32_t seed = 0; seed < 2000; ++seed) {
+    RandomInstance random(seed);
+    const Instance instance = random.make({.num_buffers = 7, .num_times = 6, .with_rules = true});
+    const auto least = BruteForce(instance).run();
+    if (!least) continue;
+    const Packing packing = pack(instance, {.capacity = *least - 1});
+    ASSERT_EQ(packing.status, PackStatus::kInfeasible) << "seed " << seed;
+    ASSERT_TRUE(packing.is_irreducible) << "seed " << seed;
+    num_hard += arena::make_partitions(instance).lower_bound < *least ? 1 : 0;
+    for (std::size_t left_out = 0; left_out <= packing.misfit.size(); ++left_out) {
+      Instance some = instance;
+      some.buffers.clear();
+      for (std::size_t i = 0; i < packing.misfit.size(); ++i) {
+        if (i != left_out) some.buffers.push_back(instance.buffers[packing.misfit[i]]);
+      }
+      const bool fits = *BruteForce(some).run() < *least;
+      ASSERT_EQ(fits, left_out < packing.misfit.size()) << "seed " << seed;
+    }
+  }
+  EXPECT_GT(num_hard, 50);
+}
+
+TEST(Pack, WithRulesIsOptimalWheneverItSaysSo) {
+  const std::uint32_t count = num_random(2000, 20'000);
+  std::uint32_t num_optimal = 0;
+  std::uint32_t num_possible = 0;
+  for (std::uint32_t seed = 0; seed < count; ++seed) {
+    RandomInstance random(seed + 1'000'000);
+    const Instance instance = random.make(
+        {.num_buffers = 1 + random.below(8), .num_times = 2 + random.below(8), .with_rules = true});
+    const Packing packing = pack(instance, {.work_limit = 2'000'000});
+    const auto least = BruteForce(instance).run();
+    ASSERT_EQ(packing.layout.offsets.empty(), !least) << "seed " << seed;
+    if (!least) continue;
+    ++num_possible;
+    ASSERT_FALSE(validate(instance, packing.layout)) << "seed " << seed;
+    ASSERT_LE(packing.lower_bound, *least) << "seed " << seed;
+    ASSERT_GE(packing.layout.height, *least) << "seed " << seed;
+    num_optimal += packing.status == PackStatus::kOptimal ? 1 : 0;
+    if (packing.status != PackStatus::kOptimal) continue;
+    ASSERT_EQ(packing.layout.height, *least) << "seed " << seed;
+  }
+  EXPECT_EQ(num_optimal, num_possible);
 }
 
 }  // namespace

@@ -1,0 +1,47 @@
+// Race: several searches for one capacity, each with its own order, taking turns.
+//
+// Which order suits an instance cannot be told beforehand and run times are heavy-tailed, so none
+// gets much more work than the others. Orders by crowding find the tight sections first; orders by
+// time build up one side of the instance after the other and turn back close to where they erred.
+// New random orders join as the first ones grow old.
+//
+// Internal to this folder. One thread at a time.
+#pragma once
+
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "tidemark/arena/effort.h"
+#include "tidemark/arena/orders.h"
+#include "tidemark/arena/partition.h"
+#include "tidemark/arena/search.h"
+
+namespace tidemark::arena {
+
+class Race {
+ public:
+  // REQUIRES: the references outlive this.
+  Race(const Partition& partition, const Orders& orders, Bytes capacity);
+
+  // Runs until one search finds a placement or proves that there is none, or `work` or the effort
+  // is spent.
+  SearchState run(std::int64_t work, Effort& effort);
+
+  // REQUIRES: the last run returned kFound.
+  const Placement& found() const { return found_; }
+
+ private:
+  SearchState take_turn(Search& search, std::int64_t work, Effort& effort);
+  Order next_random_order();
+
+  const Partition& partition_;
+  const Orders& orders_;
+  Bytes capacity_;
+  std::vector<std::unique_ptr<Search>> searches_;
+  std::int64_t slice_;
+  std::mt19937_64 random_{1};
+  Placement found_;
+};
+
+}  // namespace tidemark::arena
