@@ -79,6 +79,7 @@ StepOutcome Step::end(bool aborted) {
   }
   follower_.set_recorder(nullptr);
   watcher_.reset();
+  options_.find_place = nullptr;  // Python's; saved tensors may keep the step beyond its exit
   allocator().set_observer(nullptr, false);
   is_active_ = false;
   return outcome;
@@ -89,6 +90,10 @@ StepOutcome Step::end(bool aborted) {
 void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
                  torch::jit::Stack* stack) {
   if (is_busy_ || !is_active_) return run_op(op, keys, stack);
+  if (is_away_ && !is_in_backward()) {
+    allocator().observe_this_thread();
+    is_away_ = false;
+  }
   const bool in_backward = is_in_backward();
   if (in_backward && watcher_ == nullptr) {
     leave_tap_for_node();
@@ -229,8 +234,19 @@ void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
   count_foreign_blocks();
 }
 
+// A thread of the user's has called backward on what the step made: it works for the step while
+// the step's own thread waits. Nodes that unpack nothing are seen by their allocations alone.
+void Step::follow_backward_here() {
+  if (!allocator().observes_this_thread()) allocator().observe_this_thread();
+  is_away_ = true;
+  if (watcher_ != nullptr && !is_tap_on()) enter_tap_for_node();
+}
+
 at::Tensor Step::unpack(SavedHandle& handle) {
   handle.version.check();
+  if (is_active_ && (is_away_ || !allocator().observes_this_thread()) && is_in_backward()) {
+    follow_backward_here();
+  }
   if (watcher_ == nullptr) {
     // A planned step looks at no op of backward.
     if (is_active_ && is_in_backward()) leave_tap_for_node();

@@ -82,6 +82,7 @@ class Step final : public std::enable_shared_from_this<Step>,
 
   void pack(SavedHandle& handle, const at::Tensor& tensor);
   at::Tensor unpack(SavedHandle& handle);
+  void follow_backward_here();
   void release(SavedHandle& handle) noexcept;
 
   void untaped_op(const c10::OperatorHandle& op, const OpFacts& facts, c10::DispatchKeySet keys,
@@ -118,6 +119,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   Bytes entry_bytes_ = 0;
   Bytes foreign_bytes_ = 0;  // first touched in this step
   bool is_active_ = false;
+  bool is_away_ = false;   // a backward called in another thread runs, or was the last to run
   bool is_taped_ = false;  // ops are taped, saved tensors are handles
   bool is_making_room_ = false;
   bool optimizer_had_begun_ = false;

@@ -88,6 +88,11 @@ class StepAllocator final : public c10::Allocator {
   // Who is told of this thread's blocks; nullptr: nobody. Without `wants_blocks` it is only asked
   // for room.
   void set_observer(StepObserver* observer, bool wants_blocks);
+  // From now on it is told of this thread's blocks instead. REQUIRES: an observer is set.
+  void observe_this_thread() noexcept { observer_thread_ = std::this_thread::get_id(); }
+  bool observes_this_thread() const noexcept {
+    return observer_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
 
   // Whether `storage` is a block of this allocator that counted when it was made (all but dataless
   // ones count until they die); takes no lock.
@@ -126,8 +131,7 @@ class StepAllocator final : public c10::Allocator {
   static void free_uncounted_block(void* data) { free_block(data); }
   bool is_observed() const noexcept {
     return observer_.load(std::memory_order_relaxed) != nullptr &&
-           observer_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id() &&
-           Unobserved::innermost_ == nullptr;
+           observes_this_thread() && Unobserved::innermost_ == nullptr;
   }
   // The storage's pointer, past the check of the accessors, which refuse where there is no data.
   static const c10::DataPtr& pointer_of(const c10::StorageImpl& storage) noexcept {

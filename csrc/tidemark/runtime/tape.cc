@@ -273,6 +273,10 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
         op.pinned = "a result without a plain storage";
         return;
       }
+      if (op.facts->repoints) {
+        touch(tensor);  // whoever made the storage, this op did not
+        return;
+      }
       bool is_new = false;
       const ValueKey key = enter_result(tensor, op.index, is_new);
       if (!is_new) return;

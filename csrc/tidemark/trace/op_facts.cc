@@ -57,11 +57,11 @@ std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
   facts->name_hash = hash_bytes(facts->name);
   facts->num_args = schema.arguments().size();
   facts->num_returns = schema.returns().size();
-  const bool repoints = schema.name() == "aten::set_";  // at another storage: none is written
+  facts->repoints = schema.name() == "aten::set_";
   for (std::size_t i = 0; i < facts->num_args; ++i) {
     const auto& argument = schema.arguments()[i];
     const bool writes =
-        argument.alias_info() != nullptr && argument.alias_info()->isWrite() && !repoints;
+        argument.alias_info() != nullptr && argument.alias_info()->isWrite() && !facts->repoints;
     facts->writes.push_back(writes);
     facts->writes_any |= writes;
     if (argument.type()->str().find("Generator") != std::string::npos) {

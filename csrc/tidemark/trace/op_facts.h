@@ -24,6 +24,7 @@ struct OpFacts {
   bool is_view = false;  // pure view: neither an event nor taped
   bool draws_random = false;
   bool makes_uninitialised = false;  // empty*, new_empty*
+  bool repoints = false;             // set_: its tensor shows another storage, no data is written
   bool is_batch_norm = false;        // args 3, 4: running statistics; 5: training
   int generator_arg = -1;
   // Not of torch's own namespaces. Such an op may keep what it writes: it is given back or written

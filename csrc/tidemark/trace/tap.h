@@ -52,6 +52,10 @@ TIDEMARK_API std::string tap_obstacle();
 void enter_tap(OpListener* listener);
 void leave_tap();
 
+// Turns the tap on until the node of backward that runs on this thread has ended, in a backward that
+// was called where it is off. REQUIRES: as enter_tap, which was called on another thread.
+void enter_tap_for_node() noexcept;
+
 // Turns the tap off until the node of backward that runs on this thread has ended; the engine puts
 // back the state that backward was called with before the next one. Does nothing while a runner
 // answers ops. REQUIRES: a node runs.
