@@ -73,9 +73,11 @@ def run(
             result.counted.append(counting_allocator.peak() - before - held)
         if budget is not None:
             result.summaries.append(budget.last_step)
+        gc.disable()  # what dies meanwhile would pass for the snapshots'
         at = counting_allocator.live()
         result.state.append(look(loop))
         held += counting_allocator.live() - at
+        gc.enable()
     return result
 
 

@@ -10,7 +10,10 @@ from importlib import import_module
 
 from compatibility.rows import ROWS, Row
 
-THEMES = ("randomness", "norms", "writes", "sharing", "layers")
+THEMES = (
+    *("randomness", "norms", "writes", "sharing", "layers", "functions", "precision", "gradients"),
+    *("updates", "nested", "surroundings"),
+)
 
 
 def all_rows() -> dict[str, Row]:

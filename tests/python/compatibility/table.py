@@ -1,12 +1,15 @@
 """Runs every row at every share of its range and writes docs/compatibility.md.
 
-    PYTHONPATH=python:tests/python python -m compatibility.table
+    PYTHONPATH=python:tests/python python -m compatibility.table [ROW ...]
+
+With names, only those rows and new ones are run; the others stay as they are on the page.
 
 The test of the matrix checks that the page lists exactly the rows that exist.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -46,29 +49,41 @@ def line(row: Row, results: list[Result]) -> str:
     if row.message is not None:
         return f"| {title(row.name)} | a clear no | | | `{row.message}` {row.note} |"
     assert all(result.wrong == [] for result in results), (row.name, results)
-    planned = " ".join("-" if r.refused else str(r.num_planned) for r in results)
-    again = " ".join("-" if r.refused else str(r.num_replays) for r in results)
+    planned = " ".join("-" if r.is_refused else str(r.num_planned) for r in results)
+    again = " ".join("-" if r.is_refused else str(r.num_replays) for r in results)
     kind = "works, dynamic" if row.dynamic else "works"
     return f"| {title(row.name)} | {kind} | {planned} | {again} | {row.note} |"
 
 
-def lines() -> Iterator[str]:
+def lines(names: set[str]) -> Iterator[str]:
+    """The page; rows that are neither named nor new stay as they are."""
+    known = {text.split("|")[1].strip(): text for text in page_lines() if text.startswith("|")}
     yield HEAD
     for theme, rows in groupby(all_rows().values(), key=lambda row: row.theme):
         yield f"## {title(theme)}\n\n| row | | planned | again | note |\n|---|---|---|---|---|"
         for row in rows:
-            print(row.name, flush=True)
-            if row.message is not None:
-                find_refusal(row)
-                yield line(row, [])
+            if names and row.name not in names and title(row.name) in known:
+                yield known[title(row.name)]
             else:
-                known = find_range(row)
-                yield line(row, [run_at(row, known, share) for share in SHARES])
+                print(row.name, flush=True)
+                yield run_line(row)
         yield ""
+
+
+def page_lines() -> list[str]:
+    return PAGE.read_text("utf-8").splitlines() if PAGE.exists() else []
+
+
+def run_line(row: Row) -> str:
+    if row.message is not None:
+        find_refusal(row)
+        return line(row, [])
+    known = find_range(row)
+    return line(row, [run_at(row, known, share) for share in SHARES])
 
 
 if __name__ == "__main__":
     counting_allocator.install()
     torch.set_num_threads(1)
-    text = "\n".join(lines())
+    text = "\n".join(lines(set(sys.argv[1:])))
     PAGE.write_text("\n".join(part.rstrip() for part in text.splitlines()) + "\n", "utf-8")
