@@ -130,8 +130,8 @@ class StepAllocator final : public c10::Allocator {
   static void free_block(void* data);
   static void free_uncounted_block(void* data) { free_block(data); }
   bool is_observed() const noexcept {
-    return observer_.load(std::memory_order_relaxed) != nullptr &&
-           observes_this_thread() && Unobserved::innermost_ == nullptr;
+    return observer_.load(std::memory_order_relaxed) != nullptr && observes_this_thread() &&
+           Unobserved::innermost_ == nullptr;
   }
   // The storage's pointer, past the check of the accessors, which refuse where there is no data.
   static const c10::DataPtr& pointer_of(const c10::StorageImpl& storage) noexcept {

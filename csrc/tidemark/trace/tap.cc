@@ -87,9 +87,7 @@ void leave_tap() {
   current_listener.store(nullptr);
 }
 
-void enter_tap_for_node() noexcept {
-  c10::impl::tls_set_dispatch_key_included(kTapKey, true);
-}
+void enter_tap_for_node() noexcept { c10::impl::tls_set_dispatch_key_included(kTapKey, true); }
 
 void leave_tap_for_node() noexcept {
   if (current_runner.load(std::memory_order_relaxed) != nullptr) return;  // it must see every op

@@ -52,8 +52,8 @@ TIDEMARK_API std::string tap_obstacle();
 void enter_tap(OpListener* listener);
 void leave_tap();
 
-// Turns the tap on until the node of backward that runs on this thread has ended, in a backward that
-// was called where it is off. REQUIRES: as enter_tap, which was called on another thread.
+// Turns the tap on until the node of backward that runs on this thread has ended, in a backward
+// that was called where it is off. REQUIRES: as enter_tap, which was called on another thread.
 void enter_tap_for_node() noexcept;
 
 // Turns the tap off until the node of backward that runs on this thread has ended; the engine puts
