@@ -19,13 +19,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 from tidemark import _core
+from tidemark.batches import MaxBatch, max_batch
 from tidemark.bytes import format_bytes, parse_bytes
 from tidemark.errors import BudgetInfeasible, NotSupported, PlanMismatch, ReplayMismatch
 from tidemark.frontier import Frontier, frontier
 from tidemark.generation import generate, generated_models
 from tidemark.graph import StepGraph
 from tidemark.packing import Buffer, Packing, pack
-from tidemark.plan import Plan, plan, policies
+from tidemark.plan import Plan, least_memory, plan, policies
 from tidemark.report import Report, StepCounts, make_report
 from tidemark.simulation import Simulation, Violation, simulate, validate
 
@@ -44,6 +45,7 @@ __all__ = [
     "Buffer",
     "Estimate",
     "Frontier",
+    "MaxBatch",
     "MemoryBudget",
     "NotSupported",
     "Packing",
@@ -62,7 +64,9 @@ __all__ = [
     "frontier",
     "generate",
     "generated_models",
+    "least_memory",
     "make_report",
+    "max_batch",
     "pack",
     "parse_bytes",
     "plan",

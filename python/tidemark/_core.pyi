@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import final
 
 version: str
@@ -53,6 +54,10 @@ class Plan:
     def recompute_ns(self) -> int: ...
     @property
     def lower_bound_ns(self) -> int: ...
+    @property
+    def keep(self) -> list[str]: ...
+    @property
+    def recompute(self) -> list[str]: ...
     @property
     def num_replays(self) -> int: ...
     @property
@@ -115,9 +120,48 @@ class Frontier:
     @property
     def unplanned_peak_bytes(self) -> int: ...
 
+@final
+class MaxBatch:
+    @property
+    def batch(self) -> int: ...
+    @property
+    def unplanned_batch(self) -> int: ...
+    @property
+    def plan(self) -> Plan: ...
+
 def plan(
-    arg0: StepGraph, arg1: int, arg2: str, arg3: float, arg4: bool, /
+    arg0: StepGraph,
+    arg1: int,
+    arg2: str,
+    arg3: float,
+    arg4: bool,
+    arg5: Sequence[str],
+    arg6: Sequence[str],
+    /,
 ) -> Plan | PlanFailure: ...
+def least_memory_plan(
+    arg0: StepGraph,
+    arg1: float,
+    arg2: str,
+    arg3: float,
+    arg4: Sequence[str],
+    arg5: Sequence[str],
+    /,
+) -> Plan | PlanFailure: ...
+def step_at_batch(
+    arg0: StepGraph, arg1: int, arg2: StepGraph, arg3: int, arg4: int, /
+) -> StepGraph: ...
+def max_batch(
+    arg0: StepGraph,
+    arg1: int,
+    arg2: StepGraph,
+    arg3: int,
+    arg4: int,
+    arg5: float,
+    arg6: str,
+    arg7: float,
+    /,
+) -> MaxBatch: ...
 def frontier(
     arg0: StepGraph, arg1: list[int], arg2: str, arg3: float, arg4: int, /
 ) -> Frontier: ...

@@ -54,6 +54,8 @@ _PLAN = """\
 examples:
   tidemark plan step.json --budget 6GiB
   tidemark plan step.json --budget 6GiB -o plan.json --json
+  tidemark plan step.json --budget 6GiB --keep lm_head --recompute 'h.*.mlp'
+  tidemark plan step.json --max-slowdown 1.33         the least memory for a third more time
 
 exit code: 0 planned, 1 infeasible (prints the least budget), 2 usage
 """
@@ -181,7 +183,17 @@ def _add_plan(words: _Words[argparse.ArgumentParser]) -> None:
     text = "makes a plan and says what it promises"
     parser = _add(words, "plan", text, _PLAN, commands.plan)
     parser.add_argument("step", metavar="STEP", help="a recorded step, JSON")
-    parser.add_argument("--budget", metavar="SIZE", required=True, help="for example 6GiB")
+    goal = parser.add_mutually_exclusive_group(required=True)
+    goal.add_argument("--budget", metavar="SIZE", help="for example 6GiB")
+    slowdown = "the least memory for at most this many times the step's time, for example 1.33"
+    goal.add_argument("--max-slowdown", metavar="F", type=float, help=slowdown)
+    wish = "a module path, op or category, * for any text; may be given again"
+    parser.add_argument(
+        "--keep", metavar="P", action="append", default=[], help=f"never compute again: {wish}"
+    )
+    parser.add_argument(
+        "--recompute", metavar="P", action="append", default=[], help=f"always drop: {wish}"
+    )
     parser.add_argument("--policy", default="auto", help=_POLICY_HELP)
     parser.add_argument(
         "--time-limit", metavar="S", type=float, default=10.0, help="seconds (default: 10)"

@@ -71,9 +71,7 @@ def plan(options: argparse.Namespace) -> int:
     graph = StepGraph.load(options.step)
     try:
         with _working("planning"):
-            made = tidemark.plan(
-                graph, options.budget, policy=options.policy, time_limit=options.time_limit
-            )
+            made = _make_plan(graph, options)
     except BudgetInfeasible as no:
         return _refuse(no, options.json)
     if options.output:
@@ -84,6 +82,14 @@ def plan(options: argparse.Namespace) -> int:
     if options.output:
         print(f"written to {options.output}")
     return YES
+
+
+def _make_plan(graph: StepGraph, options: argparse.Namespace) -> Plan:
+    wishes: dict[str, Any] = {name: getattr(options, name) for name in ("keep", "recompute")}
+    wishes |= {"policy": options.policy, "time_limit": options.time_limit}
+    if options.budget is not None:
+        return tidemark.plan(graph, options.budget, **wishes)
+    return tidemark.least_memory(graph, max_slowdown=options.max_slowdown, **wishes)
 
 
 def frontier(options: argparse.Namespace) -> int:

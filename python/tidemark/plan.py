@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -170,6 +171,16 @@ class Plan:
         return self._handle.num_values
 
     @property
+    def keep(self) -> tuple[str, ...]:
+        """What was to be kept, as it was asked for."""
+        return tuple(self._handle.keep)
+
+    @property
+    def recompute(self) -> tuple[str, ...]:
+        """What was to be computed again, as it was asked for."""
+        return tuple(self._handle.recompute)
+
+    @property
     def graph_hash(self) -> int:
         """The hash of the graph it was made for."""
         return self._handle.graph_hash
@@ -197,6 +208,8 @@ class Plan:
             "num_ops": self.num_ops,
             "num_values": self.num_values,
             "num_replays": self.num_replays,
+            "keep": list(self.keep),
+            "recompute": list(self.recompute),
         }
 
     def check_graph(self, graph: StepGraph) -> None:
@@ -254,6 +267,8 @@ def plan(
     policy: str = "auto",
     time_limit: float = 10.0,
     least_feasible: bool = False,
+    keep: Sequence[str] = (),
+    recompute: Sequence[str] = (),
 ) -> Plan:
     """Makes a plan that runs `graph` within `budget`. Needs no torch and no device.
 
@@ -265,6 +280,9 @@ def plan(
         time_limit: seconds after which the best plan found so far is returned.
         least_feasible: whether to look for the least budget with a plan too, for
             `Plan.least_feasible_bytes`. Takes several times as long.
+        keep: what must never be computed again: module paths ("lm_head", "h.*.mlp", with all below
+            them), ops ("gelu") or categories ("Activation").
+        recompute: what must be computed again wherever it can be, likewise.
 
     Returns:
         A plan whose promised peak is within the budget.
@@ -272,7 +290,8 @@ def plan(
     Raises:
         BudgetInfeasible: no plan was found; carries the least feasible budget and the op that
             sets it.
-        ValueError: the budget, the policy or the time limit is no such thing.
+        ValueError: the budget, the policy or the time limit is no such thing; or `keep` and
+            `recompute` cannot be honoured, and why.
 
     Example:
         >>> graph = StepGraph.load("step.json")
@@ -282,7 +301,69 @@ def plan(
     """
     budget_bytes = parse_bytes(budget)
     started = time.perf_counter()
-    result = _core.plan(graph._handle, budget_bytes, policy, time_limit, least_feasible)
+    result = _core.plan(
+        graph._handle,
+        budget_bytes,
+        policy,
+        time_limit,
+        least_feasible,
+        _patterns("keep", keep),
+        _patterns("recompute", recompute),
+    )
+    return _planned(result, graph, started)
+
+
+def least_memory(
+    graph: StepGraph,
+    *,
+    max_slowdown: float = 1.33,
+    policy: str = "auto",
+    time_limit: float = 10.0,
+    keep: Sequence[str] = (),
+    recompute: Sequence[str] = (),
+) -> Plan:
+    """Makes the plan of the least peak whose step takes at most `max_slowdown` times as long.
+
+    Args:
+        graph: the step.
+        max_slowdown: a factor of the unplanned step's time; 1.33 is one more forward pass for most
+            models.
+        policy: as for `plan`.
+        time_limit: as for `plan`, for every budget that is tried.
+        keep: as for `plan`.
+        recompute: as for `plan`.
+
+    Returns:
+        The plan; its budget is its peak.
+
+    Raises:
+        BudgetInfeasible: what is to be recomputed takes more room than the step itself.
+        ValueError: as for `plan`, and for a slowdown below 1.
+
+    Example:
+        >>> graph = StepGraph.load("step.json")
+        >>> least_memory(graph, max_slowdown=1.33).overhead <= 0.33
+        True
+    """
+    started = time.perf_counter()
+    result = _core.least_memory_plan(
+        graph._handle,
+        max_slowdown,
+        policy,
+        time_limit,
+        _patterns("keep", keep),
+        _patterns("recompute", recompute),
+    )
+    return _planned(result, graph, started)
+
+
+def _patterns(name: str, patterns: Sequence[str]) -> list[str]:
+    if isinstance(patterns, str):
+        raise ValueError(f"{name} is the text {patterns!r}, expected a sequence: ({patterns!r},)")
+    return list(patterns)
+
+
+def _planned(result: _core.Plan | _core.PlanFailure, graph: StepGraph, started: float) -> Plan:
     seconds = time.perf_counter() - started
     if isinstance(result, _core.PlanFailure):
         raise _infeasible(graph, result)

@@ -10,14 +10,18 @@ NAMES = {
     *("BudgetExceeded", "BudgetInfeasible", "Buffer", "Estimate", "Frontier", "MemoryBudget"),
     *("NotSupported", "Packing", "Plan", "PlanMismatch", "ReplayMismatch", "Report", "Simulation"),
     *("StepCounts", "StepGraph", "Violation", "auto_checkpoint", "checkpoint", "estimate"),
-    *("format_bytes", "frontier", "generate", "generated_models", "make_report"),
+    *("format_bytes", "frontier", "generate", "generated_models", "make_report", "MaxBatch"),
+    *("least_memory", "max_batch"),
     *("pack", "parse_bytes", "plan", "policies", "record", "simulate", "validate", "verify"),
 }
 
 COMMANDS = {
     "record": {"target", "--output", "--fake", "--json"},
     "estimate": {"target", "--device", "--fits", "--json"},
-    "plan": {"step", "--budget", "--policy", "--time-limit", "--output", "--json"},
+    "plan": {
+        *("step", "--budget", "--max-slowdown", "--keep", "--recompute", "--policy"),
+        *("--time-limit", "--output", "--json"),
+    },
     "frontier": {"step", "--points", "--budgets", "--policy", "--plot", "--json"},
     "simulate": {"step", "--plan", "--json"},
     "pack": {
@@ -34,7 +38,16 @@ COMMANDS = {
 
 SIGNATURES = {
     "checkpoint": "(fn, *args, **kwargs)",
-    "plan": "(graph, budget, *, policy='auto', time_limit=10.0, least_feasible=False)",
+    "plan": (
+        "(graph, budget, *, policy='auto', time_limit=10.0, least_feasible=False, keep=(), "
+        "recompute=())"
+    ),
+    "least_memory": (
+        "(graph, *, max_slowdown=1.33, policy='auto', time_limit=10.0, keep=(), recompute=())"
+    ),
+    "max_batch": (
+        "(small, large, budget, *, batches, max_slowdown=1.33, policy='auto', time_limit=10.0)"
+    ),
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
     "generate": (
         "(model, *, batch=None, size=None, device='cpu', dtype='float32', optimizer='sgd')"

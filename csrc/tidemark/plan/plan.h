@@ -79,11 +79,21 @@ struct PlanValue {
   bool operator==(const PlanValue&) const = default;
 };
 
+// What the user wants kept or recomputed whatever it costs, as patterns (wishes.h).
+struct Wishes {
+  std::vector<std::string> keep;
+  std::vector<std::string> recompute;
+  bool operator==(const Wishes&) const = default;
+
+  bool is_empty() const { return keep.empty() && recompute.empty(); }
+};
+
 struct Plan {
   static constexpr int kVersion = 1;
   std::string policy;
   Bytes budget_bytes = 0;
   std::uint64_t graph_hash = 0;
+  Wishes wishes;  // those that it honours
   Signature signature;
   std::vector<EventActions> actions;  // sorted by event, none empty
   std::vector<PlanValue> values;      // those named in actions, sorted by value

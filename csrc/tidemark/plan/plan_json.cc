@@ -237,6 +237,8 @@ constexpr Field<Document> kDocumentFields[] = {
        d.plan.graph_hash = read_hash(in);
        d.has_hash = true;
      }},
+    {"keep", [](auto& in, Document& d) { d.plan.wishes.keep = read_texts(in); }},
+    {"recompute", [](auto& in, Document& d) { d.plan.wishes.recompute = read_texts(in); }},
     {"peak_bytes", [](auto& in, Document& d) { d.plan.peak_bytes = in.read_count(); }},
     {"peak_event", [](auto& in, Document& d) { d.plan.peak_event = read_index(in); }},
     {"unplanned_peak_bytes",
@@ -274,6 +276,8 @@ std::string to_json(const Plan& plan) {
   write_int(out, "budget_bytes", plan.budget_bytes);
   out.key("graph_hash");
   out.write(std::string_view(hash_text(plan.graph_hash)));
+  out.put_texts("keep", plan.wishes.keep);
+  out.put_texts("recompute", plan.wishes.recompute);
   out.new_line();
   write_promise(out, plan);
   write_lines(out, "actions", plan.actions, write_actions);

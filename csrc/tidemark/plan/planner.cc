@@ -10,6 +10,7 @@
 #include "tidemark/plan/floor.h"
 #include "tidemark/plan/ladder.h"
 #include "tidemark/plan/problem.h"
+#include "tidemark/plan/wished_plan.h"
 
 namespace tidemark {
 namespace {
@@ -139,6 +140,7 @@ std::vector<Bytes> even_budgets(Bytes least, Bytes most, int num_points) {
 Result<Plan, PlanFailure> plan(const StepGraph& graph, Bytes budget, const PlanOptions& options) {
   check_options(options);
   check_budget(budget);
+  if (!options.wishes.is_empty()) return wished_plan(graph, budget, options);
   return Planner(graph, options).plan(budget);
 }
 
@@ -159,8 +161,10 @@ Frontier frontier(const StepGraph& graph, std::vector<Bytes> budgets, const Plan
     budgets =
         even_budgets(frontier.least_feasible_bytes, frontier.unplanned_peak_bytes, num_points);
   std::ranges::sort(budgets);
+  const bool has_wishes = !options.wishes.is_empty();
   for (Bytes budget : budgets) {
-    Result<Plan, PlanFailure> answer = planner.plan(budget);
+    Result<Plan, PlanFailure> answer =
+        has_wishes ? wished_plan(graph, budget, options) : planner.plan(budget);
     if (!answer) {
       frontier.infeasible.push_back(budget);
       continue;

@@ -28,6 +28,8 @@ struct PlanOptions {
   std::string policy = "auto";
   // Seconds after which no further schedule is tried. Cuts a search short, never a simulation.
   double time_limit_s = 10;
+  // What must stay or must be computed again whatever it costs (wishes.h).
+  Wishes wishes = {};
   // Also look for the least budget that has a plan (some twenty times the work of one plan).
   bool least_feasible = false;
 };

@@ -183,6 +183,7 @@ Report make_report(const StepGraph& graph, const Plan& plan, const ReportOptions
   report.gap = ratio(plan.recompute_ns - plan.lower_bound_ns, plan.step_ns + plan.lower_bound_ns);
   report.peak = peak_at(graph, plan, plan.peak_bytes, plan.peak_event, options);
   report.policy = plan.policy;
+  report.wishes = plan.wishes;
   report.num_replays = plan.num_replays;
   count_graph(graph, report);
   count_drops(graph, plan, report);

@@ -91,6 +91,7 @@ struct Report {
   // Where the memory goes.
   Peak peak;
   std::string policy;
+  Wishes wishes;  // of the user, all honoured
   std::int64_t num_ops = 0;
   std::int64_t num_values = 0;
   std::int64_t num_replays = 0;  // ops computed again

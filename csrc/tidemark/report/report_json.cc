@@ -78,6 +78,8 @@ std::string to_json(const Report& report) {
                        {"gap", report.gap},
                        {"is_estimate", report.is_estimate},
                        {"policy", report.policy},
+                       {"keep", report.wishes.keep},
+                       {"recompute", report.wishes.recompute},
                        {"num_ops", report.num_ops},
                        {"num_values", report.num_values},
                        {"num_replays", report.num_replays},

@@ -94,6 +94,19 @@ void write_limits(const Report& report, Text& text) {
   text.line("limits    no plan runs below {}{}", format_bytes(report.floor_bytes), least);
 }
 
+void write_wishes(const Wishes& wishes, Text& text) {
+  if (wishes.is_empty()) return;
+  std::string all;
+  const auto add = [&all](std::string_view what, const std::vector<std::string>& patterns) {
+    if (patterns.empty()) return;
+    if (!all.empty()) all += "; ";
+    all += fmt::format("{} {}", what, fmt::join(patterns, ", "));
+  };
+  add("keep", wishes.keep);
+  add("recompute", wishes.recompute);
+  text.line("as asked  {}", all);
+}
+
 void write_run(const Report& report, Text& text) {
   if (report.measured_peak_bytes) {
     const Bytes difference = *report.measured_peak_bytes - report.peak.bytes;
@@ -171,6 +184,7 @@ std::string to_text(const Report& report) {
   write_slowdown(report, text);
   write_certainty(report, text);
   write_limits(report, text);
+  write_wishes(report.wishes, text);
   write_run(report, text);
   write_peak(report.peak, text);
   write_work(report, text);

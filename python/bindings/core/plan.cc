@@ -34,6 +34,8 @@ void bind_plan(py::module_& m) {
       .def_readonly("step_ns", &Plan::step_ns)
       .def_readonly("recompute_ns", &Plan::recompute_ns)
       .def_readonly("lower_bound_ns", &Plan::lower_bound_ns)
+      .def_property_readonly("keep", [](const Plan& plan) { return plan.wishes.keep; })
+      .def_property_readonly("recompute", [](const Plan& plan) { return plan.wishes.recompute; })
       .def_readonly("num_replays", &Plan::num_replays)
       .def_readonly("num_ops", &Plan::num_ops)
       .def_readonly("num_values", &Plan::num_values)

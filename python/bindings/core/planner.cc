@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -10,32 +11,65 @@
 #include "../plan_failure.h"
 #include "bound_graph.h"
 #include "module.h"
+#include "tidemark/plan/least_memory.h"
 
 namespace tidemark::bindings {
 namespace {
 
-PlanOptions options_of(const std::string& policy, double time_limit) {
+using Patterns = std::vector<std::string>;
+
+PlanOptions options_of(const std::string& policy, double time_limit, Patterns keep,
+                       Patterns recompute) {
   PlanOptions options;
   options.policy = policy;
   options.time_limit_s = time_limit;
+  options.wishes = {std::move(keep), std::move(recompute)};
   return options;
+}
+
+std::variant<Plan, PlanFailure> either(Result<Plan, PlanFailure> answer) {
+  if (!answer) return answer.failure();
+  return *std::move(answer);
 }
 
 std::variant<Plan, PlanFailure> plan_unlocked(const BoundGraph& bound, Bytes budget,
                                               const std::string& policy, double time_limit,
-                                              bool least_feasible) {
+                                              bool least_feasible, Patterns keep,
+                                              Patterns recompute) {
   const py::gil_scoped_release unlocked;
-  PlanOptions options = options_of(policy, time_limit);
+  PlanOptions options = options_of(policy, time_limit, std::move(keep), std::move(recompute));
   options.least_feasible = least_feasible;
-  Result<Plan, PlanFailure> answer = plan(bound.graph, budget, options);
-  if (!answer) return answer.failure();
-  return *std::move(answer);
+  return either(plan(bound.graph, budget, options));
+}
+
+std::variant<Plan, PlanFailure> least_memory_unlocked(const BoundGraph& bound, double max_slowdown,
+                                                      const std::string& policy, double time_limit,
+                                                      Patterns keep, Patterns recompute) {
+  const py::gil_scoped_release unlocked;
+  return either(
+      least_memory_plan(bound.graph, max_slowdown,
+                        options_of(policy, time_limit, std::move(keep), std::move(recompute))));
+}
+
+std::unique_ptr<BoundGraph> step_at_batch_unlocked(const BoundGraph& a, std::int64_t batch_a,
+                                                   const BoundGraph& b, std::int64_t batch_b,
+                                                   std::int64_t batch) {
+  const py::gil_scoped_release unlocked;
+  return std::make_unique<BoundGraph>(step_at_batch({a.graph, batch_a}, {b.graph, batch_b}, batch));
+}
+
+MaxBatch max_batch_unlocked(const BoundGraph& a, std::int64_t batch_a, const BoundGraph& b,
+                            std::int64_t batch_b, Bytes budget, double max_slowdown,
+                            const std::string& policy, double time_limit) {
+  const py::gil_scoped_release unlocked;
+  return max_batch({a.graph, batch_a}, {b.graph, batch_b}, budget, max_slowdown,
+                   options_of(policy, time_limit, {}, {}));
 }
 
 Frontier frontier_unlocked(const BoundGraph& bound, std::vector<Bytes> budgets,
                            const std::string& policy, double time_limit, int points) {
   const py::gil_scoped_release unlocked;
-  return frontier(bound.graph, std::move(budgets), options_of(policy, time_limit), points);
+  return frontier(bound.graph, std::move(budgets), options_of(policy, time_limit, {}, {}), points);
 }
 
 const Event& floor_op(const PlanFailure& failure, const BoundGraph& bound) {
@@ -63,7 +97,14 @@ void bind_planner(py::module_& m) {
       .def_readonly("least_feasible_bytes", &Frontier::least_feasible_bytes)
       .def_readonly("floor_bytes", &Frontier::floor_bytes)
       .def_readonly("unplanned_peak_bytes", &Frontier::unplanned_peak_bytes);
+  py::class_<MaxBatch>(m, "MaxBatch")
+      .def_readonly("batch", &MaxBatch::batch)
+      .def_readonly("unplanned_batch", &MaxBatch::unplanned_batch)
+      .def_readonly("plan", &MaxBatch::plan);
   m.def("plan", &plan_unlocked);
+  m.def("least_memory_plan", &least_memory_unlocked);
+  m.def("step_at_batch", &step_at_batch_unlocked);
+  m.def("max_batch", &max_batch_unlocked);
   m.def("frontier", &frontier_unlocked);
   m.def("policies", &policies);
 }

@@ -1,0 +1,203 @@
+#include "tidemark/plan/wishes.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+
+#include "tidemark/base/error.h"
+
+namespace tidemark {
+namespace {
+
+// Whether `text` is `pattern`, * standing for any text.
+bool is_match(std::string_view pattern, std::string_view text) {
+  std::size_t p = 0;
+  std::size_t t = 0;
+  std::size_t star = std::string_view::npos;
+  std::size_t resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && pattern[p] == text[t]) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;  // the last star takes one more
+      t = ++resume;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+bool is_in_module(std::string_view scope, std::string_view pattern) {
+  for (std::size_t end = 0; end != std::string_view::npos && !scope.empty();) {
+    end = scope.find('.', end + 1);
+    if (is_match(pattern, scope.substr(0, end))) return true;
+  }
+  return false;
+}
+
+bool is_op(std::string_view name, std::string_view pattern) {
+  const std::size_t space = name.find("::");
+  const std::string_view bare = space == std::string_view::npos ? name : name.substr(space + 2);
+  for (std::string_view text : {name, bare})
+    if (is_match(pattern, text) || is_match(pattern, text.substr(0, text.find('.')))) return true;
+  return false;
+}
+
+bool is_forward(const Event& op) {
+  return op.kind == EventKind::kOp && op.phase == Phase::kForward;
+}
+
+std::string describe(const StepGraph& graph, EventIndex e) {
+  const Event& op = graph.events[e];
+  return "op " + op.name + (op.scope.empty() ? "" : " in " + op.scope) + " (event " +
+         std::to_string(e) + ")";
+}
+
+// The outermost modules, for those who guessed a name.
+std::string module_names(const StepGraph& graph) {
+  constexpr std::size_t kMost = 12;
+  std::set<std::string> names;
+  for (const Event& op : graph.events)
+    if (is_forward(op) && !op.scope.empty()) names.insert(op.scope.substr(0, op.scope.find('.')));
+  std::string text;
+  for (const std::string& name : names)
+    if (names.size() <= kMost || text.size() < 200) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "no module is known" : "the outermost modules are " + text;
+}
+
+bool has_gap(const Problem& problem, EventIndex op) {
+  return std::ranges::any_of(problem.graph().events[op].outputs, [&](ValueIndex v) {
+    return problem.first_gap(v) < problem.first_gap(v + 1);
+  });
+}
+
+void check_recomputable(const Problem& problem, std::string_view pattern) {
+  const StepGraph& graph = problem.graph();
+  bool can_drop = false;
+  for (EventIndex e = 0; e < graph.num_events(); ++e) {
+    if (!is_named(graph, e, pattern)) continue;
+    TIDEMARK_CHECK_VALUE(graph.events[e].pinned.empty(), "recompute: '", pattern, "' names ",
+                         describe(graph, e), ", which cannot be computed again: ",
+                         graph.events[e].pinned);
+    can_drop |= has_gap(problem, e);
+  }
+  TIDEMARK_CHECK_VALUE(can_drop, "recompute: '", pattern,
+                       "' names ops of which backward wants nothing that can be dropped; there is "
+                       "nothing to compute again");
+}
+
+std::vector<char> find_ops(const StepGraph& graph, std::string_view list,
+                           const std::vector<std::string>& patterns) {
+  std::vector<char> ops(graph.events.size(), 0);
+  for (const std::string& pattern : patterns) {
+    bool is_found = false;
+    for (EventIndex e = 0; e < graph.num_events(); ++e) {
+      if (!is_named(graph, e, pattern)) continue;
+      ops[e] = 1;
+      is_found = true;
+    }
+    TIDEMARK_CHECK_VALUE(is_found, list, ": '", pattern,
+                         "' names no module, op or category of the forward pass; ",
+                         module_names(graph));
+  }
+  return ops;
+}
+
+}  // namespace
+
+bool is_named(const StepGraph& graph, EventIndex event, std::string_view pattern) {
+  const Event& op = graph.events[event];
+  if (!is_forward(op)) return false;
+  if (is_in_module(op.scope, pattern) || is_op(op.name, pattern)) return true;
+  return std::ranges::any_of(op.outputs, [&](ValueIndex v) {
+    return is_match(pattern, to_string(graph.values[v].category));
+  });
+}
+
+WishedOps find_wished_ops(const StepGraph& graph, const Wishes& wishes) {
+  WishedOps ops{find_ops(graph, "keep", wishes.keep),
+                find_ops(graph, "recompute", wishes.recompute)};
+  for (EventIndex e = 0; e < graph.num_events(); ++e)
+    TIDEMARK_CHECK_VALUE(!ops.is_kept[e] || !ops.is_recomputed[e], "keep and recompute both name ",
+                         describe(graph, e));
+  if (wishes.recompute.empty()) return ops;
+  const StepGraph kept = with_kept_ops(graph, ops);
+  const Problem problem(kept);
+  for (const std::string& pattern : wishes.recompute) check_recomputable(problem, pattern);
+  return ops;
+}
+
+StepGraph with_kept_ops(StepGraph graph, const WishedOps& ops) {
+  for (std::size_t e = 0; e < graph.events.size(); ++e)
+    if (ops.is_kept[e] && graph.events[e].pinned.empty()) graph.events[e].pinned = "to be kept";
+  return graph;
+}
+
+StepGraph with_free_ops(StepGraph graph, const WishedOps& ops) {
+  for (std::size_t e = 0; e < graph.events.size(); ++e)
+    if (ops.is_recomputed[e]) graph.events[e].cost_ns = 0;
+  return graph;
+}
+
+Schedule with_recomputed_ops(const Problem& problem, const WishedOps& ops,
+                             const Schedule& schedule) {
+  const StepGraph& graph = problem.graph();
+  std::map<EventIndex, std::set<EventIndex>> lists;
+  std::vector<std::vector<EventIndex>> restored_at(graph.values.size());
+  for (const ReplayList& list : schedule) {
+    lists[list.event].insert(list.ops.begin(), list.ops.end());
+    for (EventIndex op : list.ops)
+      for (ValueIndex v : problem.restores(op)) restored_at[v].push_back(list.event);
+  }
+  const auto is_restored_in = [&](ValueIndex v, EventIndex begin, EventIndex end) {
+    return std::ranges::any_of(restored_at[v],
+                               [&](EventIndex e) { return begin <= e && e <= end; });
+  };
+  // Whether an input lies in memory at `at` without being kept for this alone.
+  const auto is_there = [&](ValueIndex v, EventIndex at) {
+    if (!problem.can_replay_at(v, at)) return true;
+    for (int g = problem.first_gap(v); g < problem.first_gap(v + 1); ++g) {
+      const auto& [value, time] = problem.gaps()[g];
+      if (at < time.begin || at > time.end) continue;
+      const bool is_dropped = ops.is_recomputed[graph.values[v].producer] != 0 ||
+                              is_restored_in(v, time.begin, time.end);
+      return !is_dropped || is_restored_in(v, time.begin, at);
+    }
+    return problem.can_stay_until(v, at) && problem.natural_end(v) > at;
+  };
+  std::vector<Gap> gaps = problem.gaps();
+  std::ranges::stable_sort(gaps, {}, [](const Gap& gap) { return gap.time.end; });
+  for (const auto& [value, time] : gaps) {
+    const bool is_wished = ops.is_recomputed[graph.values[value].producer] != 0;
+    if (!is_wished || is_restored_in(value, time.begin, time.end)) continue;
+    std::vector<ValueIndex> missing{value};
+    while (!missing.empty()) {
+      const EventIndex op = graph.values[missing.back()].producer;
+      missing.pop_back();
+      if (!lists[time.end].insert(op).second) continue;
+      for (ValueIndex v : problem.reads(op))
+        if (!is_there(v, time.end)) missing.push_back(v);
+      for (ValueIndex v : problem.restores(op)) restored_at[v].push_back(time.end);
+    }
+  }
+  Schedule all;
+  for (const auto& [event, list] : lists) all.push_back({event, {list.begin(), list.end()}});
+  prune(problem, all);
+  return all;
+}
+
+Nanoseconds cost_of_recomputed_ops(const Problem& problem, const WishedOps& ops) {
+  Nanoseconds cost = 0;
+  for (EventIndex e = 0; e < problem.graph().num_events(); ++e)
+    if (ops.is_recomputed[e] && has_gap(problem, e)) cost += problem.graph().events[e].cost_ns;
+  return cost;
+}
+
+}  // namespace tidemark
