@@ -254,13 +254,24 @@ TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
     }
   }
   for (const auto& arg : op.tensors) {
-    const TapeBlock& block = blocks_[arg.key.block];
-    if (block.is_uninitialised && !arg.is_written) op.pinned = "reads uninitialised memory";
+    TapeBlock& block = blocks_[arg.key.block];
+    if (block.is_uninitialised && !arg.is_written) {
+      op.pinned = "reads uninitialised memory";
+      keep_filled_unseen(block);
+    }
     if (block.is_foreign) op.pinned = "reads memory that an op of another library has written";
   }
   op.is_replayable = captures && op.pinned.empty();
   if (op.is_replayable) capture_args(op, args);
   return op;
+}
+
+// Nobody computes with what empty() leaves: numpy or a raw pointer has filled it.
+void Tape::keep_filled_unseen(TapeBlock& block) {
+  block.is_filled_unseen = true;
+  if (block.writers.empty() || block.writers.front() == kNone) return;
+  TapedOp* maker = ops_[block.writers.front()];
+  if (maker != nullptr) maker->is_replayable = false;
 }
 
 void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {

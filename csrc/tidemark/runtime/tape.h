@@ -142,6 +142,7 @@ struct TapeBlock {
   std::int32_t forward_number = kNone;  // order of first touch by a forward op
   bool is_source = false;               // existed before the step, or nobody saw it made
   bool is_uninitialised = false;        // made by empty* and not written since
+  bool is_filled_unseen = false;        // read while uninitialised: it cannot be made again
   bool is_foreign = false;              // written by an op of another library
   bool is_resized = false;              // its storage has other memory now: see Tape::move_on
   Bytes bytes = 0;
@@ -234,6 +235,7 @@ class Tape {
   void move_on(TapedOp& op, TensorArg& arg);
   void note_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor,
                    bool captures);
+  void keep_filled_unseen(TapeBlock& block);
   void capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args);
 
   std::pmr::monotonic_buffer_resource memory_{std::size_t{1} << 16};

@@ -15,6 +15,7 @@ StepGraph GraphBuilder::build() {
   add_handles();
   for (const auto& block : blocks_) add_holds(block);
   fill_events();
+  pin_filled_unseen();
   add_hidden_results();
   fill_categories();
   fill_entry();
@@ -168,6 +169,15 @@ void GraphBuilder::fill_events() {
     if (recorded.host_allocation != kNoAllocation) {
       event.outputs = {blocks_[by_allocation_.at(recorded.host_allocation)].versions.front()};
     }
+  }
+}
+
+// Whether what an op has made can be made again may show only later.
+void GraphBuilder::pin_filled_unseen() {
+  for (std::int32_t i = 0; i < recorder_.tape_.num_blocks(); ++i) {
+    const auto made = recorder_.producers_.find({i, 0});
+    if (!recorder_.tape_.block(i).is_filled_unseen || made == recorder_.producers_.end()) continue;
+    graph_.events[made->second].pinned = "something unseen fills the memory that it leaves";
   }
 }
 

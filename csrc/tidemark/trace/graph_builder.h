@@ -35,6 +35,7 @@ class GraphBuilder {
   void add_holds(const Block& block);
   void add_handles();
   void fill_events();
+  void pin_filled_unseen();
   void add_hidden_results();
   void fill_categories();
   Category category_of(const Block& block) const;
