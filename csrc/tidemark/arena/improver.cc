@@ -19,6 +19,7 @@ Improver::Improver(const Partition& partition, Effort& effort)
       orders_(partition),
       placer_(partition),
       repair_(partition, effort),
+      work_(kFirstWork),
       proven_(partition.lower_bound) {}
 
 void Improver::begin(Bytes goal) {
@@ -33,26 +34,22 @@ void Improver::begin(Bytes goal) {
   }
 }
 
-void Improver::lower_to(Bytes goal) {
+void Improver::go_on(Bytes goal) {
+  const std::int64_t work = work_;
+  work_ += work_ / 2;
   const bool is_small = partition_.num_items() <= kLargestSearched;
-  std::unique_ptr<Race> at_goal;
-  std::unique_ptr<Race> below_best;
-  Bytes next = kNoLimit;  // what below_best tries
-  for (std::int64_t work = kFirstWork; !effort_.is_over(); work += work / 2) {
-    goal = std::max(goal, proven_);
-    if (best_.height <= goal) return;
-    if (is_small) search_at(goal, at_goal, 4 * work);
-    if (proven_ > goal || best_.height <= goal) continue;
-    try_random_orders(goal, work / 2);
-    repair_.lower(best_, goal, work);
-    // Where the goal itself is out of reach, a quarter of the way may not be.
-    if (!is_small || best_.height <= goal + 1) continue;
-    if (next >= best_.height || next <= proven_) {
-      next = best_.height - std::max<Bytes>((best_.height - goal) / 4, 1);
-      below_best.reset();
-    }
-    search_at(next, below_best, work);
+  const Bytes target = std::max(goal, proven_);
+  if (is_small) search_at(target, at_goal_, 4 * work);
+  if (proven_ > target || best_.height <= target) return;
+  try_random_orders(target, work / 4);
+  repair_.lower(best_, target, is_small ? work / 4 : work);
+  // Where the goal itself is out of reach, a quarter of the way may not be.
+  if (!is_small || best_.height <= target + 1) return;
+  if (next_ >= best_.height || next_ <= proven_) {
+    next_ = best_.height - std::max<Bytes>((best_.height - target) / 4, 1);
+    below_best_.reset();
   }
+  search_at(next_, below_best_, work);
 }
 
 // Goes on with the race for `capacity`; what it finds or proves is noted.

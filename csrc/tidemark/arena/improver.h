@@ -24,9 +24,10 @@ class Improver {
   // Makes a first placement and tries the portfolio on it, until it is no higher than `goal`.
   void begin(Bytes goal);
 
-  // Lowers the placement until it is no higher than `goal`, or proven not to become so, or the
-  // effort is over.
-  void lower_to(Bytes goal);
+  // Goes on lowering the placement towards `goal` for a while, longer every time. Stops early when
+  // it is no higher than that, or proven not to become so, or the effort is over. REQUIRES: the
+  // same goal every time.
+  void go_on(Bytes goal);
 
   const Placement& best() const { return best_; }
   // No placement of this partition is lower than this.
@@ -43,6 +44,10 @@ class Improver {
   Placer placer_;
   Repair repair_;
   std::mt19937_64 random_{0x7469646d61726bULL};
+  std::unique_ptr<Race> at_goal_;
+  std::unique_ptr<Race> below_best_;
+  Bytes next_ = kNoLimit;  // what below_best_ tries
+  std::int64_t work_;      // of the next go
   Placement best_;
   Bytes proven_;
 };

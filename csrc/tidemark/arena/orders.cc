@@ -14,10 +14,29 @@ namespace {
 // In [0, 1), the same on every platform (std distributions are not).
 double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1.0p-53; }
 
+// Per item, how many others share a section with it: all but those that end before it begins or
+// begin after it ends.
+std::vector<std::int32_t> overlaps(const Partition& partition) {
+  const auto num_sections = static_cast<std::size_t>(partition.num_sections);
+  std::vector<std::int32_t> ended(num_sections + 1, 0);  // by section: how many end there or before
+  std::vector<std::int32_t> begun(num_sections + 1, 0);  // how many begin before it
+  for (const Item& item : partition.items) {
+    ++ended[item.end];
+    ++begun[item.begin + 1];
+  }
+  std::partial_sum(ended.begin(), ended.end(), ended.begin());
+  std::partial_sum(begun.begin(), begun.end(), begun.begin());
+  std::vector<std::int32_t> counts;
+  for (const Item& item : partition.items) {
+    counts.push_back(begun[item.end] - ended[item.begin] - 1);
+  }
+  return counts;
+}
+
 }  // namespace
 
 Orders::Orders(const Partition& partition)
-    : partition_(partition), contention_(contention(partition)) {
+    : partition_(partition), contention_(contention(partition)), overlaps_(overlaps(partition)) {
   for (const Bytes load : contention_) highest_load_ = std::max(highest_load_, load);
 }
 
@@ -37,8 +56,14 @@ double Orders::value(Key key, std::int32_t item) const {
       return it.begin;
     case Key::kLateEnd:
       return it.end;
+    case Key::kEarlyEnd:
+      return -it.end;
     case Key::kBreadth:
       return static_cast<double>(contention_[item]);
+    case Key::kSections:
+      return it.end - it.begin;
+    case Key::kOverlaps:
+      return overlaps_[item];
   }
   return 0;
 }

@@ -27,7 +27,10 @@ enum class Key : std::uint8_t {
   kEarlyStart,
   kLateStart,
   kLateEnd,
-  kBreadth,  // largest load of the sections it lives in
+  kEarlyEnd,
+  kBreadth,   // largest load of the sections it lives in
+  kSections,  // how many it lives in
+  kOverlaps,  // how many items share a section with it
 };
 
 using Keys = std::array<Key, 3>;  // the first decides, the others break its ties
@@ -61,6 +64,7 @@ class TIDEMARK_API Orders {
 
   const Partition& partition_;
   std::vector<Bytes> contention_;
+  std::vector<std::int32_t> overlaps_;
   Bytes highest_load_ = 1;
 };
 

@@ -61,17 +61,13 @@ class Packer {
  private:
   // The arena is as high as its highest partition, so only that one is worth work.
   void lower_the_highest(Bytes goal) {
-    while (!effort_.is_over()) {
-      const auto highest = std::max_element(
+    while (!improvers_.empty() && !effort_.is_over()) {
+      Improver& highest = **std::max_element(
           improvers_.begin(), improvers_.end(),
           [](const auto& a, const auto& b) { return a->best().height < b->best().height; });
-      if (highest == improvers_.end() || (*highest)->best().height <= goal) return;
-      if ((*highest)->best().height <= (*highest)->proven()) return;
-      Bytes next = goal;
-      for (const auto& other : improvers_) {
-        if (other != *highest) next = std::max(next, other->best().height);
-      }
-      (*highest)->lower_to(std::min(next, (*highest)->best().height - 1));
+      if (highest.best().height <= std::max(goal, highest.proven())) return;
+      if (options_.capacity && highest.proven() > goal) return;
+      highest.go_on(goal);
     }
   }
 

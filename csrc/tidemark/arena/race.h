@@ -3,7 +3,8 @@
 // Which order suits an instance cannot be told beforehand and run times are heavy-tailed, so none
 // gets much more work than the others. Orders by crowding find the tight sections first; orders by
 // time build up one side of the instance after the other and turn back close to where they erred.
-// New random orders join as the first ones grow old.
+// A few run on and on; all pairs of keys and random orders get a short try in between, again and
+// again with more work each time.
 //
 // Internal to this folder. One thread at a time.
 #pragma once
@@ -32,14 +33,16 @@ class Race {
   const Placement& found() const { return found_; }
 
  private:
-  SearchState take_turn(Search& search, std::int64_t work, Effort& effort);
-  Order next_random_order();
+  SearchState take_round(Effort& effort);
+  SearchState take_turn(Search& search, Effort& effort);
+  Order next_short_try();
 
   const Partition& partition_;
   const Orders& orders_;
   Bytes capacity_;
   std::vector<std::unique_ptr<Search>> searches_;
   std::int64_t slice_;
+  std::size_t num_tries_ = 0;
   std::mt19937_64 random_{1};
   Placement found_;
 };
