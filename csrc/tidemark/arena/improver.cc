@@ -1,6 +1,7 @@
 #include "tidemark/arena/improver.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "tidemark/arena/sweep_fit.h"
@@ -17,7 +18,7 @@ Improver::Improver(const Partition& partition, Effort& effort)
     : partition_(partition),
       effort_(effort),
       orders_(partition),
-      placer_(partition),
+      placer_(partition, effort),
       repair_(partition, effort),
       work_(kFirstWork),
       proven_(partition.lower_bound) {}
@@ -25,8 +26,11 @@ Improver::Improver(const Partition& partition, Effort& effort)
 void Improver::begin(Bytes goal) {
   if (partition_.is_plain) {
     best_ = sweep_fit(partition_);
-  } else {
-    try_order(orders_.sorted_by({Key::kEarlyStart, Key::kWidth, Key::kSize}), Fit::kBest);
+  } else {  // there must be a layout, however short the effort
+    Effort unlimited(std::numeric_limits<std::int64_t>::max(), 1e9, {});
+    const Order order = orders_.sorted_by({Key::kEarlyStart, Key::kWidth, Key::kSize});
+    best_ = *Placer(partition_, unlimited).place(order, Fit::kBest, kNoLimit);
+    effort_.spend(unlimited.spent());
   }
   for (const Recipe& recipe : portfolio()) {
     if (best_.height <= goal || effort_.is_over()) return;
@@ -70,9 +74,8 @@ void Improver::try_random_orders(Bytes goal, std::int64_t work) {
 
 // Returns whether the order gave a lower placement.
 bool Improver::try_order(const Order& order, Fit fit) {
-  const std::int64_t before = placer_.work();
   std::optional<Placement> found = placer_.place(order, fit, best_.height);
-  effort_.spend(placer_.work() - before + static_cast<std::int64_t>(order.size()));
+  effort_.spend(static_cast<std::int64_t>(order.size()));
   if (!found) return false;
   best_ = *std::move(found);
   return true;

@@ -124,7 +124,8 @@ class Gap {
 
 }  // namespace
 
-Placer::Placer(const Partition& partition) : partition_(partition) {
+Placer::Placer(const Partition& partition, Effort& effort)
+    : partition_(partition), effort_(effort) {
   levels_.emplace_back();
   levels_.back().step = std::max(partition.num_sections, 1);
   levels_.back().windows.resize(1);
@@ -154,7 +155,7 @@ void Placer::enter(std::int32_t begin, std::int32_t end, Bytes low, Bytes high) 
     const std::int32_t last =
         std::min((end - 1) / level.step, static_cast<std::int32_t>(level.windows.size()) - 1);
     for (std::int32_t w = first; w <= last; ++w) level.windows[w].enter(entry);
-    work_ += 4 * (last - first + 1);
+    effort_.spend(4 * (last - first + 1));
   }
 }
 
@@ -172,8 +173,9 @@ std::optional<Placement> Placer::place(std::span<const std::int32_t> order, Fit 
   for (const std::int32_t i : order) {
     const Item& item = partition_.items[i];
     Gap gap(partition_, item, fit);
-    work_ += window_of(item).scan(item.begin, item.end,
-                                  [&](const Obstacle& taken) { return gap.pass(taken); });
+    const std::int64_t looked_at = window_of(item).scan(
+        item.begin, item.end, [&](const Obstacle& taken) { return gap.pass(taken); });
+    if (!effort_.spend(looked_at)) return std::nullopt;
     const Bytes low = gap.offset();
     if (low + item.size >= cut) return std::nullopt;
     placement.offsets[i] = low;

@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "tidemark/arena/effort.h"
 #include "tidemark/arena/partition.h"
 
 namespace tidemark::arena {
@@ -26,17 +27,16 @@ enum class Fit : std::uint8_t {
 
 class TIDEMARK_API Placer {
  public:
-  explicit Placer(const Partition& partition);
+  // REQUIRES: the references outlive this.
+  Placer(const Partition& partition, Effort& effort);
   ~Placer();
   Placer(const Placer&) = delete;
   Placer& operator=(const Placer&) = delete;
 
   // Returns where the items come to lie, placed in this order, or nothing as soon as one would end
-  // at `cut` or above. `order` names every item once.
+  // at `cut` or above or the effort is over. Every placed item looked at is a step of it. `order`
+  // names every item once.
   std::optional<Placement> place(std::span<const std::int32_t> order, Fit fit, Bytes cut);
-
-  // Returns how many placed items the runs so far have looked at: the measure of their work.
-  std::int64_t work() const { return work_; }
 
  private:
   class AddressList;
@@ -47,8 +47,8 @@ class TIDEMARK_API Placer {
   void reset();
 
   const Partition& partition_;
+  Effort& effort_;
   std::vector<Level> levels_;
-  std::int64_t work_ = 0;
 };
 
 }  // namespace tidemark::arena

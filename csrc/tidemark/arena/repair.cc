@@ -50,12 +50,10 @@ bool Repair::lower_one(Placement& placement, std::int32_t item, Bytes target) {
   const Partition part = cut_out(placement, window);
   effort_.spend(static_cast<std::int64_t>(part.obstacles.size() + partition_.items.size() / 4));
   const Orders orders(part);
-  Placer placer(part);
+  Placer placer(part, effort_);
   for (int k = 0; k < kTriesPerWindow; ++k) {
-    const std::int64_t before = placer.work();
     const Fit fit = below(4) == 0 ? Fit::kBest : Fit::kFirst;
     const auto found = placer.place(orders.drawn(random_), fit, target + 1);
-    effort_.spend(placer.work() - before);
     if (!found) continue;
     for (std::size_t i = 0; i < window.items.size(); ++i) {
       placement.offsets[window.items[i]] = found->offsets[i];

@@ -1,6 +1,6 @@
-// Lifetimes as a training step has them: forward layers whose activations live until their backward,
-// nested, short-lived temporaries around both, gradients from backward to the optimizer's update,
-// and weights that live throughout. The same seed gives the same trace on every platform.
+// Lifetimes as a training step has them: forward layers whose activations live until their
+// backward, nested, short-lived temporaries around both, gradients from backward to the optimizer's
+// update, and weights that live throughout. The same seed gives the same trace on every platform.
 #pragma once
 
 #include <algorithm>
@@ -32,12 +32,13 @@ inline Instance training_trace(int num_buffers, std::uint32_t seed) {
     const Time at = 4 * Time{layer};
     const Time back = forward + 8 * Time{num_layers - 1 - layer};
     const Time update = backward + layer;
-    add(0, backward + num_layers, 256 + 16 * below(64));  // what a weight is, scaled down
-    add(at, back + 2 + below(4), width);                  // saved activation
+    add(0, backward + num_layers, 256 + 16 * below(64));      // what a weight is, scaled down
+    add(at, back + 2 + below(4), width);                      // saved activation
     if (below(2) == 0) add(at + 1, back + 1, width / 4 + 1);  // saved mask
     for (int k = 0; k < 3; ++k) add(at + below(4), at + 4 + below(2), width / (1 + below(4)) + 8);
     add(back, back + 9 + below(3), width);  // gradient of the activation
-    for (int k = 0; k < 5; ++k) add(back + below(8), back + 8 + below(2), width / (1 + below(6)) + 8);
+    for (int k = 0; k < 5; ++k)
+      add(back + below(8), back + 8 + below(2), width / (1 + below(6)) + 8);
     add(back + 4, update + 1, 256 + 16 * below(64));  // gradient of the weight
     add(update, update + 1 + below(2), 512);
   }
