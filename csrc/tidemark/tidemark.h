@@ -17,12 +17,14 @@
 #include "tidemark/graph/device_profile.h"
 #include "tidemark/graph/graph.h"
 #include "tidemark/graph/graph_json.h"
+#include "tidemark/plan/least_memory.h"
 #include "tidemark/plan/plan.h"
 #include "tidemark/plan/plan_json.h"
 #include "tidemark/plan/planner.h"
 #include "tidemark/plan/policies.h"
 #include "tidemark/plan/simulate.h"
 #include "tidemark/plan/validate.h"
+#include "tidemark/report/explain.h"
 #include "tidemark/report/report.h"
 
 #if __has_include(<ATen/core/Tensor.h>)

@@ -22,6 +22,7 @@ from tidemark import _core
 from tidemark.batches import MaxBatch, max_batch
 from tidemark.bytes import format_bytes, parse_bytes
 from tidemark.errors import BudgetInfeasible, NotSupported, PlanMismatch, ReplayMismatch
+from tidemark.explanation import Explanation, explain
 from tidemark.frontier import Frontier, frontier
 from tidemark.generation import generate, generated_models
 from tidemark.graph import StepGraph
@@ -44,6 +45,7 @@ __all__ = [
     "BudgetInfeasible",
     "Buffer",
     "Estimate",
+    "Explanation",
     "Frontier",
     "MaxBatch",
     "MemoryBudget",
@@ -60,6 +62,7 @@ __all__ = [
     "auto_checkpoint",
     "checkpoint",
     "estimate",
+    "explain",
     "format_bytes",
     "frontier",
     "generate",

@@ -26,6 +26,7 @@ examples:
   tidemark plan step.json --budget 6GiB -o plan.json  plan without torch or a device
   tidemark frontier step.json --plot curve.svg        what does each budget cost?
   tidemark pack step.json --picture layout.svg        addresses in the lowest arena
+  tidemark explain step.json --plan plan.json         why is this kept, that recomputed?
   tidemark generate resnet50 -o step.json             a step of a model that is not here
   tidemark doctor                                     can the runtime work here?
 
@@ -89,6 +90,14 @@ exit code: 0 packed, 1 infeasible (says which buffers exclude each other), 2 usa
            3 time out: it does not fit yet; the best layout is written
 """
 
+_EXPLAIN = """\
+examples:
+  tidemark explain step.json --plan plan.json
+  tidemark explain step.json --plan plan.json --scope layers.3
+
+exit code: 0, 2 usage
+"""
+
 _GENERATE = """\
 examples:
   tidemark generate resnet1001 -o step.json
@@ -133,6 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_simulate(words)
     _add_pack(words)
 
+    _add_explain(words)
     _add_generate(words)
     _add_profile(words)
     _add(words, "doctor", "what is here, what works, what is risky", _DOCTOR, commands.doctor)
@@ -239,6 +249,14 @@ def _add_pack(words: _Words[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("-o", "--output", metavar="CSV", help="write the addresses to this file")
     parser.add_argument("--picture", metavar="SVG", help="draw the layout to this file")
+
+
+def _add_explain(words: _Words[argparse.ArgumentParser]) -> None:
+    text = "says why a plan keeps what it keeps, and what more memory would buy"
+    parser = _add(words, "explain", text, _EXPLAIN, commands.explain)
+    parser.add_argument("step", metavar="STEP", help="a recorded step, JSON")
+    parser.add_argument("--plan", metavar="PLAN", required=True, help="a plan for it, JSON")
+    parser.add_argument("--scope", default="", help="only this module and those below it")
 
 
 def _add_generate(words: _Words[argparse.ArgumentParser]) -> None:

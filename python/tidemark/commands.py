@@ -188,6 +188,17 @@ def _packing_table(packings: dict[str, Packing]) -> Table:
     return table
 
 
+def explain(options: argparse.Namespace) -> int:
+    """Says why a plan keeps what it keeps."""
+    graph = StepGraph.load(options.step)
+    with _working("asking what more memory would buy"):
+        why = tidemark.explain(graph, Plan.load(options.plan), scope=options.scope)
+    if options.json:
+        return _print_json(why.to_dict())
+    print(why, end="")
+    return YES
+
+
 def generate(options: argparse.Namespace) -> int:
     """Writes the step of a well-known model."""
     graph = tidemark.generate(

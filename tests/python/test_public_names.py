@@ -11,6 +11,7 @@ NAMES = {
     *("NotSupported", "Packing", "Plan", "PlanMismatch", "ReplayMismatch", "Report", "Simulation"),
     *("StepCounts", "StepGraph", "Violation", "auto_checkpoint", "checkpoint", "estimate"),
     *("format_bytes", "frontier", "generate", "generated_models", "make_report", "MaxBatch"),
+    *("Explanation", "explain"),
     *("least_memory", "max_batch"),
     *("pack", "parse_bytes", "plan", "policies", "record", "simulate", "validate", "verify"),
 }
@@ -28,6 +29,7 @@ COMMANDS = {
         *("files", "--capacity", "--alignment", "--block-limit", "--time-limit"),
         *("--output", "--picture", "--json"),
     },
+    "explain": {"step", "--plan", "--scope", "--json"},
     "generate": {
         *("model", "--output", "--batch", "--size", "--device", "--dtype", "--optimizer"),
         "--json",
@@ -49,6 +51,7 @@ SIGNATURES = {
         "(small, large, budget, *, batches, max_slowdown=1.33, policy='auto', time_limit=10.0)"
     ),
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
+    "explain": "(graph, plan, *, scope='', max_values=20)",
     "generate": (
         "(model, *, batch=None, size=None, device='cpu', dtype='float32', optimizer='sgd')"
     ),

@@ -9,6 +9,7 @@
 
 #include "bound_graph.h"
 #include "module.h"
+#include "tidemark/report/explain.h"
 
 namespace tidemark::bindings {
 namespace {
@@ -26,11 +27,20 @@ std::pair<std::string, std::string> report(const BoundGraph& bound, const Plan* 
   return {to_text(made), to_json(made)};
 }
 
+std::pair<std::string, std::string> explanation(const BoundGraph& bound, const Plan& plan,
+                                                const std::string& scope, int max_values) {
+  const py::gil_scoped_release unlocked;
+  const Explanation made =
+      explain(bound.graph, plan, {.scope = scope, .max_values = max_values, .planning = {}});
+  return {to_text(made), to_json(made)};
+}
+
 }  // namespace
 
 void bind_report(py::module_& m) {
   m.def("report", &report, py::arg("graph"), py::arg("plan").none(true), py::arg("counts"),
         py::arg("measured_peak_bytes"));
+  m.def("explain", &explanation);
 }
 
 }  // namespace tidemark::bindings
