@@ -61,3 +61,31 @@ def test_steps_make_room_for_what_a_program_collects_until_none_is_left() -> Non
         last = budget.last_step
         assert last.kind == "planned", last
         assert last.peak_bytes == last.promised_bytes <= memory
+
+
+def test_what_is_older_than_the_budget_counts_once() -> None:
+    """Step 2 begins as step 1 did, which was the first to touch the parameters."""
+    parameters = [torch.full((4096,), 1.1, requires_grad=True) for _ in range(6)]
+
+    def run_step() -> None:
+        x = torch.ones(4096)
+        for parameter in parameters:
+            x = torch.sigmoid(x * parameter) * torch.tanh(x + parameter)
+        x.sum().backward()
+        for parameter in parameters:
+            parameter.grad = None
+
+    with tidemark.MemoryBudget(None) as budget:
+        for _ in range(3):
+            with budget.step():
+                run_step()
+        graph = budget.graph
+    assert graph is not None
+    least = tidemark.frontier(graph, points=2).least_feasible_bytes
+
+    with tidemark.MemoryBudget((least + graph.peak_bytes) // 2) as budget:
+        for _ in range(4):
+            with budget.step():
+                run_step()
+        assert budget.steps.planned == 3
+        assert budget.last_step.peak_bytes == budget.last_step.promised_bytes

@@ -117,7 +117,7 @@ Variant& Variants::add(StepGraph graph, const std::vector<AllocationId>& active_
   std::sort(variant->active.begin(), variant->active.end());
   std::sort(variant->untouched.begin(), variant->untouched.end());
   std::sort(variant->left_behind.begin(), variant->left_behind.end());
-  variant->live_bytes = entry.live_bytes();
+  variant->live_bytes = graph.entry.total_bytes();  // with what the step was the first to touch
   variant->matching_live_hash = entry.live_hash();
   variant->graph_hash = graph_hash(graph);
   for (const auto& known : variants_) take_lesser_costs(graph, known->graph);

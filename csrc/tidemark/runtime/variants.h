@@ -35,7 +35,7 @@ struct Variant {
   std::vector<Bytes> active;             // sorted sizes at entry: blocks it touched or let die
   std::vector<Bytes> untouched;          // sorted sizes at entry: what else was alive
   std::vector<Bytes> left_behind;        // sorted: those of it made since the step before began
-  Bytes live_bytes = 0;                  // at entry, when its graph's other_bytes were counted
+  Bytes live_bytes = 0;                  // as its graph has it: at entry, and older ones touched
   std::uint64_t matching_live_hash = 0;  // of a state that is known to match
 };
 
