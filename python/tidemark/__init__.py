@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING
 from tidemark import _core
 from tidemark.batches import MaxBatch, max_batch
 from tidemark.bytes import format_bytes, parse_bytes
-from tidemark.errors import BudgetInfeasible, NotSupported, PlanMismatch, ReplayMismatch
+from tidemark.errors import (
+    BudgetInfeasible,
+    NotSupported,
+    PlanMismatch,
+    ReplayMismatch,
+    UnseenWrite,
+)
 from tidemark.explanation import Explanation, explain
 from tidemark.frontier import Frontier, frontier
 from tidemark.generation import generate, generated_models
@@ -58,6 +64,7 @@ __all__ = [
     "Simulation",
     "StepCounts",
     "StepGraph",
+    "UnseenWrite",
     "Violation",
     "auto_checkpoint",
     "checkpoint",

@@ -74,5 +74,13 @@ class ReplayMismatch(RuntimeError):
     """Computing an op again gave another result than the forward pass. The text names the op."""
 
 
+class UnseenWrite(RuntimeError):
+    """Memory has changed in a step, and no op said so: what is computed again could be wrong.
+
+    Raised under ``MemoryBudget(..., check="checksums")``. The text names the op that met the change
+    and the op that had left the memory otherwise.
+    """
+
+
 class NotSupported(NotImplementedError):
     """Something Tidemark cannot do. The text says what it does instead if told to."""

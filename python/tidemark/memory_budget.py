@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 
 from tidemark import _runtime
 from tidemark.budget_exceeded import BudgetExceeded
 from tidemark.bytes import parse_bytes
+from tidemark.errors import UnseenWrite
 from tidemark.graph import StepGraph
 from tidemark.places import PlaceTracker
 from tidemark.plan import Plan, policies
@@ -59,9 +60,11 @@ class MemoryBudget:
         time_limit: seconds for one plan.
         track: modules, optimizers or tensors whose storages count from the start, not only from
             the first touch.
+        check: "checksums" finds writes that nobody sees (numpy or DLPack views, raw pointers) and
+            raises `UnseenWrite`; every step is several times slower. None trusts the program.
 
     Raises:
-        ValueError: `memory` is not a size, or the policy is unknown.
+        ValueError: `memory` is not a size, or the policy or the check is unknown.
         ImportError: the torch half does not work here; the text says why.
         NotSupported: this torch does otherwise than the runtime expects; the text says what.
 
@@ -86,9 +89,12 @@ class MemoryBudget:
         policy: str = "auto",
         time_limit: float = 10.0,
         track: Iterable[Trackable] | Trackable = (),
+        check: Literal["checksums"] | None = None,
     ) -> None:
         if policy not in policies():
             raise ValueError(f"unknown policy {policy!r}; there are {', '.join(policies())}")
+        if check not in (None, "checksums"):
+            raise ValueError(f"unknown check {check!r}; there are 'checksums' and None")
         self._memory_bytes = _parse(memory)
         self._tracker = PlaceTracker()
         self._runtime: Any = _runtime.require_sound().MemoryBudget(
@@ -97,6 +103,7 @@ class MemoryBudget:
             time_limit,
             plan.to_json() if plan is not None else None,
             list(_tensors(track)),
+            check is not None,
         )
         self._runtime.set_place_finder(self._tracker.find)
 
@@ -107,6 +114,7 @@ class MemoryBudget:
         Raises:
             BudgetInfeasible: at entry, before anything has run: no plan fits the budget.
             BudgetExceeded: a watched step needed more and nothing was left to give back.
+            UnseenWrite: the check was asked for, and memory has changed that no op wrote.
             RuntimeError: inside another step.
         """
         self._runtime.enter()
@@ -121,6 +129,8 @@ class MemoryBudget:
             why = self._runtime.exceeded
             if why is not None and isinstance(error, torch.OutOfMemoryError):
                 raise _exceeded(why) from error
+            if self._runtime.unseen_write:
+                raise UnseenWrite(self._runtime.unseen_write) from error
             raise
         self._runtime.leave(False)
 

@@ -9,7 +9,15 @@ from tidemark.cli import build_parser
 NAMES = {
     *("BudgetExceeded", "BudgetInfeasible", "Buffer", "Estimate", "Frontier", "MemoryBudget"),
     *("NotSupported", "Packing", "Plan", "PlanMismatch", "ReplayMismatch", "Report", "Simulation"),
-    *("StepCounts", "StepGraph", "Violation", "auto_checkpoint", "checkpoint", "estimate"),
+    *(
+        "StepCounts",
+        "StepGraph",
+        "UnseenWrite",
+        "Violation",
+        "auto_checkpoint",
+        "checkpoint",
+        "estimate",
+    ),
     *("format_bytes", "frontier", "generate", "generated_models", "make_report", "MaxBatch"),
     *("Explanation", "explain"),
     *("least_memory", "max_batch"),

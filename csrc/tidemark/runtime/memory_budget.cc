@@ -89,6 +89,8 @@ void MemoryBudget::enter() {
   options.limit = memory_;
   options.find_place = find_place_;
   choose_plan(options);
+  options.check_writes = options_.check_writes;
+  options.record |= options_.check_writes;  // it looks at every op
   if (options.record) entry_->blocks();
   step_ = std::make_shared<Step>(std::move(options), foreign_);
   running = this;
@@ -116,6 +118,7 @@ void MemoryBudget::leave(bool aborted) {
   StepOutcome outcome = step->end(aborted);
   running = nullptr;
   exceeded_ = step->exceeded();
+  unseen_write_ = step->unseen_write();
   count(outcome);
   variants_.note_use(outcome.script.get());
   if (outcome.kind == StepKind::kPlanned && outcome.peak_bytes != *outcome.promised_bytes) {

@@ -46,6 +46,8 @@ struct MemoryBudgetOptions {
   double time_limit_s = 10.0;
   // A plan made elsewhere, followed until the step's own variants are known.
   std::optional<Plan> plan;
+  // Finds writes that no op announces, by checksums: slow, a debugging aid. See write_check.h.
+  bool check_writes = false;
   // Storages to count from the start, parameters and optimizer state, say.
   std::vector<at::Tensor> track;
 };
@@ -125,6 +127,8 @@ class TIDEMARK_API MemoryBudget {
   const Plan* plan() const noexcept;
   // Why the last watched allocation was refused, if it was.
   const std::optional<BudgetExceededInfo>& exceeded() const noexcept { return exceeded_; }
+  // What check_writes has found in the last step, "" if nothing.
+  const std::string& unseen_write() const noexcept { return unseen_write_; }
 
   // Asked per forward op of watched steps; Python sets it to module path and source line.
   void set_place_finder(PlaceFinder finder) { find_place_ = std::move(finder); }
@@ -154,6 +158,7 @@ class TIDEMARK_API MemoryBudget {
   double plan_seconds_ = 0;
   std::int64_t num_cache_hits_ = 0;
   std::optional<BudgetExceededInfo> exceeded_;
+  std::string unseen_write_;
   bool is_open_ = true;
   // How many more steps to watch until a form of the step is recorded that no plan knew.
   int num_to_watch_ = 0;

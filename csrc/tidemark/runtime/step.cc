@@ -37,6 +37,7 @@ void Step::begin() {
         std::make_unique<StepWatcher>(tape_, first_allocation_, entry_bytes_, options_.find_place);
     follower_.set_recorder(&watcher_->recorder());
   }
+  if (options_.check_writes) write_check_ = std::make_unique<WriteCheck>(tape_);
   is_active_ = true;
   is_taped_ = options_.record || follower_.drops_anything();
   allocator().set_observer(this, /*wants_blocks=*/options_.record);
@@ -103,7 +104,8 @@ void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
   if (facts.is_view) return run_op(op, keys, stack);
   if (in_backward) return backward_op(op, facts, keys, stack);
   // Once the plan has nothing left to do, what the optimizer runs need not be taped.
-  if (is_taped_ && !follower_.is_done()) return taped_op(op, facts, keys, stack);
+  const bool needs_tape = watcher_ != nullptr || !follower_.is_done();
+  if (is_taped_ && needs_tape) return taped_op(op, facts, keys, stack);
   untaped_op(op, facts, keys, stack);
 }
 
@@ -136,6 +138,7 @@ void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
     note_writes(facts, args);
     if (tape_.num_dropped() > 0) restore_dependants(op);
   }
+  if (write_check_ != nullptr) check_before_op(facts, args);
   if (watcher_ != nullptr) {
     op.cost_ns = watcher_->run(handle, facts, keys, stack);
   } else {
@@ -143,6 +146,7 @@ void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
   }
   const auto returns = torch::jit::last(*stack, facts.num_returns);
   tape_.end_op(op, returns);
+  if (write_check_ != nullptr) write_check_->after_op(facts, returns);
   if (watcher_ != nullptr) watcher_->end_forward(op, returns);
   if (follower_.is_following()) follower_.op_ended(op, returns);
 }
@@ -151,8 +155,23 @@ void Step::backward_op(const c10::OperatorHandle& op, const OpFacts& facts,
                        c10::DispatchKeySet keys, torch::jit::Stack* stack) {
   watcher_->begin_backward(facts, torch::jit::last(*stack, facts.num_args));
   count_foreign_blocks();
+  if (write_check_ != nullptr) check_before_op(facts, torch::jit::last(*stack, facts.num_args));
   const Nanoseconds cost_ns = watcher_->run(op, facts, keys, stack);
-  watcher_->end_backward(torch::jit::last(*stack, facts.num_returns), cost_ns);
+  const auto returns = torch::jit::last(*stack, facts.num_returns);
+  watcher_->end_backward(returns, cost_ns);
+  if (write_check_ != nullptr) write_check_->after_op(facts, returns);
+}
+
+void Step::check_before_op(const OpFacts& facts, at::ArrayRef<c10::IValue> args) {
+  const Recorder& recorder = watcher_->recorder();
+  std::string place = recorder.scope();
+  if (!recorder.source().empty()) place += " (" + recorder.source() + ")";
+  try {
+    write_check_->before_op(facts, args, place);
+  } catch (const UnseenWrite& error) {
+    unseen_write_ = error.what();
+    throw;
+  }
 }
 
 // A write to a parameter outside backward under no_grad: the optimizer has begun.
@@ -265,6 +284,7 @@ at::Tensor Step::unpack(SavedHandle& handle) {
   ValueState& value = *handle.value;
   if (!value.kept && !value.serving) restore(value);
   const Ref& source = value.kept ? value.kept : value.serving;
+  if (write_check_ != nullptr) check_before_serving(value.key, source);
   at::Tensor tensor = make_view(source.storage(), handle.geometry);
   if (source.seen()->version != kNone) value.restored = source.seen();
   if (watcher_ != nullptr) watcher_->recorder().served(value.key);
@@ -273,6 +293,18 @@ at::Tensor Step::unpack(SavedHandle& handle) {
     if (--value.num_pending == 0) value.serving.reset();
   }
   return tensor;
+}
+
+// A block that an op has written since is served as it is, and autograd judges that.
+void Step::check_before_serving(ValueKey key, const Ref& source) {
+  const bool is_computed_again = source.seen()->version != kNone;
+  if (!is_computed_again && tape_.block(key.block).version != key.version) return;
+  try {
+    write_check_->before_serving(key, source.storage(), is_computed_again);
+  } catch (const UnseenWrite& error) {
+    unseen_write_ = error.what();
+    throw;
+  }
 }
 
 void Step::release(SavedHandle& handle) noexcept {

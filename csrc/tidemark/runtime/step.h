@@ -24,6 +24,7 @@
 #include "tidemark/runtime/step_allocator.h"
 #include "tidemark/runtime/step_watcher.h"
 #include "tidemark/runtime/tape.h"
+#include "tidemark/runtime/write_check.h"
 #include "tidemark/trace/tap.h"
 
 namespace tidemark {
@@ -35,7 +36,8 @@ struct StepOptions {
   std::vector<std::shared_ptr<const PlanScript>> alternatives;
   bool is_exact = false;  // the scripts were made for this entry state
   bool record = true;
-  PlaceFinder find_place;  // asked per forward op while recording; may be empty
+  bool check_writes = false;  // REQUIRES: record. Finds writes that no op announces (WriteCheck)
+  PlaceFinder find_place;     // asked per forward op while recording; may be empty
 };
 
 struct StepOutcome {
@@ -69,6 +71,8 @@ class Step final : public std::enable_shared_from_this<Step>,
   bool is_recording() const { return watcher_ != nullptr; }
   bool optimizer_had_begun() const { return optimizer_had_begun_; }
   const std::optional<BudgetExceededInfo>& exceeded() const { return exceeded_; }
+  // What the check of writes has found, "" if nothing.
+  const std::string& unseen_write() const { return unseen_write_; }
 
   void on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
              torch::jit::Stack* stack) override;
@@ -92,6 +96,8 @@ class Step final : public std::enable_shared_from_this<Step>,
                 torch::jit::Stack* stack);
   void backward_op(const c10::OperatorHandle& op, const OpFacts& facts, c10::DispatchKeySet keys,
                    torch::jit::Stack* stack);
+  void check_before_op(const OpFacts& facts, at::ArrayRef<c10::IValue> args);
+  void check_before_serving(ValueKey key, const Ref& source);
   void note_writes(const OpFacts& facts, at::ArrayRef<c10::IValue> args);
   void restore_dependants(const TapedOp& writer);
   void restore(ValueState& value);
@@ -111,6 +117,8 @@ class Step final : public std::enable_shared_from_this<Step>,
   bool is_busy_ = false;               // the runtime's own ops and frees
   PlanFollower follower_;
   std::unique_ptr<StepWatcher> watcher_;
+  std::unique_ptr<WriteCheck> write_check_;  // nullptr: writes are not checked
+  std::string unseen_write_;
   std::optional<BudgetExceededInfo> exceeded_;
   std::vector<AllocationId> died_of_entry_;
   std::int64_t num_restoring_replays_ = 0;  // beside those of the plan

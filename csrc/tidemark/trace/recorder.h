@@ -57,6 +57,7 @@ class Recorder {
   // The module path and source line of what runs now; used for the events that follow.
   void set_place(std::string scope, std::string source);
   const std::string& scope() const { return scope_; }
+  const std::string& source() const { return source_; }
 
   EventIndex num_events() const { return static_cast<EventIndex>(events_.size()); }
 

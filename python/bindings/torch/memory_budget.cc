@@ -29,12 +29,13 @@ const char* kind_text(StepKind kind) {
 
 MemoryBudgetOptions make_options(std::string policy, double time_limit_s,
                                  const std::optional<std::string>& plan_json,
-                                 std::vector<at::Tensor> track) {
+                                 std::vector<at::Tensor> track, bool check_writes) {
   MemoryBudgetOptions options;
   options.policy = std::move(policy);
   options.time_limit_s = time_limit_s;
   if (plan_json) options.plan = plan_from_json(*plan_json);
   options.track = std::move(track);
+  options.check_writes = check_writes;
   return options;
 }
 
@@ -99,9 +100,11 @@ void bind_memory_budget(py::module_& module) {
   });
   py::class_<MemoryBudget>(module, "MemoryBudget")
       .def(py::init([](Bytes memory, std::string policy, double time_limit_s,
-                       const std::optional<std::string>& plan_json, std::vector<at::Tensor> track) {
+                       const std::optional<std::string>& plan_json, std::vector<at::Tensor> track,
+                       bool check_writes) {
         return std::make_unique<MemoryBudget>(
-            memory, make_options(std::move(policy), time_limit_s, plan_json, std::move(track)));
+            memory, make_options(std::move(policy), time_limit_s, plan_json, std::move(track),
+                                 check_writes));
       }))
       .def("enter", &MemoryBudget::enter)
       .def("leave", &MemoryBudget::leave)
@@ -120,6 +123,7 @@ void bind_memory_budget(py::module_& module) {
       .def_property_readonly("counts", &counts)
       .def_property_readonly("last_step", &last_step)
       .def_property_readonly("exceeded", &exceeded)
+      .def_property_readonly("unseen_write", &MemoryBudget::unseen_write)
       .def_property_readonly("peak_bytes", &MemoryBudget::peak_bytes)
       .def_property_readonly("plan_seconds", &MemoryBudget::plan_seconds)
       .def_property_readonly("num_variants", &MemoryBudget::num_variants)
