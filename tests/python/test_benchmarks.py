@@ -41,3 +41,14 @@ def test_auto_is_better_than_checkpointing_by_hand(result: dict[str, dict]) -> N
 
     assert by_hand["time_saved"] >= 0.1
     assert by_hand["activation_bytes_saved"] >= 0.1
+
+
+def test_no_published_policy_beats_auto(tmp_path: Path) -> None:
+    command = [sys.executable, BENCHMARKS / "policies.py", "--models", "resnet50,unet"]
+    subprocess.run([*command, "--out", tmp_path], check=True)
+    for result in json.loads((tmp_path / "policies.json").read_text()):
+        own = result["policies"]["auto"]["overhead"]
+        for policy, found in result["policies"].items():
+            for budget, theirs in found["overhead"].items():
+                if theirs is not None:
+                    assert own[budget] <= theirs + 1e-9, (result["model"], policy, budget)

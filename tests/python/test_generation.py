@@ -66,3 +66,54 @@ def test_every_listed_model_exists() -> None:
         family = name.split("<")[0]
         model = name if family == name else f"{family}{numbers.get(family, 4)}"
         assert tidemark.generate(model, batch=1).num_ops > 10
+
+
+def recorded(layers: list[object], images: tuple[int, ...], classes: int) -> tidemark.StepGraph:
+    """The step of a network as PyTorch runs it, on fake tensors."""
+    import torch
+
+    x = torch.randn(images)
+    y = torch.randint(0, classes, images[:1])
+    model = torch.nn.Sequential(*layers)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, foreach=False)
+
+    def step() -> None:
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return tidemark.record(step, device="cpu")
+
+
+def test_a_generated_chain_takes_the_bytes_of_the_recorded_one() -> None:
+    torch = pytest.importorskip("torch")
+    layers = [
+        make() for _ in range(4) for make in (lambda: torch.nn.Linear(512, 512), torch.nn.GELU)
+    ]
+
+    graph = recorded(layers, (256, 512), 512)
+
+    # The recorded step holds the loss of the step before, too.
+    assert graph.peak_bytes - tidemark.generate("chain4", batch=256).peak_bytes in range(9)
+
+
+@pytest.mark.full
+def test_a_generated_vgg_takes_the_bytes_of_the_recorded_one() -> None:
+    nn = pytest.importorskip("torch").nn
+    layers: list[object] = []
+    channels = 3
+    for widths in ([64], [128], [256, 256], [512, 512], [512, 512]):
+        for width in widths:
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    layers.append(nn.Flatten())
+    for width in (512 * 49, 4096):
+        layers += [nn.Linear(width, 4096), nn.ReLU(inplace=True), nn.Dropout()]
+    layers.append(nn.Linear(4096, 1000))
+
+    graph = recorded(layers, (4, 3, 224, 224), 1000)
+
+    # A CPU's dropout keeps a float per number and its convolutions have workspace.
+    ours = tidemark.generate("vgg11", batch=4).peak_bytes
+    assert 0.98 * graph.peak_bytes < ours <= graph.peak_bytes
