@@ -45,12 +45,14 @@ class PlaceTracker:
         return self._stack[-1] if self._stack else "", _source_line()
 
     def _enter_module(self, module: torch.nn.Module, args: object) -> None:
+        if torch.compiler.is_compiling():  # hooks become part of what is compiled
+            return
         if not self._stack:
             self._names.update((child, name) for name, child in module.named_modules())
         self._stack.append(self._names.get(module, type(module).__name__))
 
     def _leave_module(self, module: torch.nn.Module, args: object, result: object) -> None:
-        if self._stack:
+        if not torch.compiler.is_compiling() and self._stack:
             self._stack.pop()
 
 

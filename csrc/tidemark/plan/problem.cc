@@ -65,6 +65,7 @@ void Problem::find_values() {
   next_action_.assign(n + 1, kNone);
   for (EventIndex e = n - 1; e >= 0; --e)
     next_action_[e] = is_actionable(*graph_, e) ? e : next_action_[e + 1];
+  const std::vector<EventIndex> known_from = find_first_forward_uses();
   for (ValueIndex v = 0; v < graph_->num_values(); ++v) {
     const Value& value = graph_->values[v];
     if (!value.holds.empty()) natural_end_[v] = end_of(v, value.holds.back());
@@ -72,12 +73,30 @@ void Problem::find_values() {
       natural_end_[v] = std::max(natural_end_[v], handle.released_at);
     if (value.producer == kNone) continue;
     // Before an op the value that it makes is not there yet.
-    const EventIndex from = graph_->has_runtime_actions ? value.producer : value.producer + 1;
-    const EventIndex at = next_action_[from];
+    const EventIndex from = graph_->has_runtime_actions ? known_from[v] : value.producer + 1;
+    const EventIndex at = from == kNone ? kNone : next_action_[from];
     const bool is_there = at != kNone && (at == value.producer || natural_end_[v] > at);
     if (is_there && (value.overwritten_at == kNone || value.overwritten_at > at))
       keep_event_[v] = at;
   }
+}
+
+// The runtime knows a value from the forward op that makes it; one that the host makes, from the
+// first that reads it.
+std::vector<EventIndex> Problem::find_first_forward_uses() const {
+  std::vector<EventIndex> first(graph_->values.size(), kNone);
+  for (EventIndex e = 0; e < graph_->num_events(); ++e) {
+    const Event& event = graph_->events[e];
+    const bool is_shown = event.kind == EventKind::kOp && event.phase != Phase::kBackward;
+    if (!is_shown && event.kind != EventKind::kHost) {
+      for (ValueIndex v : event.outputs) first[v] = e;
+    }
+    if (!is_shown) continue;
+    for (const auto* list : {&event.inputs, &event.outputs})
+      for (ValueIndex v : *list)
+        if (first[v] == kNone) first[v] = e;
+  }
+  return first;
 }
 
 bool Problem::can_stay_until(ValueIndex v, EventIndex u) const {

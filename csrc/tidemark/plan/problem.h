@@ -70,6 +70,7 @@ class TIDEMARK_API Problem {
  private:
   void find_ops();
   void find_values();
+  std::vector<EventIndex> find_first_forward_uses() const;
   void find_gaps();
   bool is_droppable(const Gap& gap) const;
   std::vector<int> first_of_each(const std::vector<Gap>& gaps) const;

@@ -185,6 +185,11 @@ void PlanFollower::before_unpack(const SavedHandle& first) {
 
 // Replays, then keeps, then drops. A drop leaves the handles about to be served their value.
 void PlanFollower::execute(const EventActions& actions, const std::vector<SavedHandle*>& served) {
+  for (const Action& action : actions.actions) {
+    if (action.kind != ActionKind::kReplay && key_of(action.target).block == kNone) {
+      return differ(StepKind::kDiverged, "the plan names a value that no op has shown yet");
+    }
+  }
   const Busy busy(is_busy_);
   ++num_executed_;
   std::vector<std::int32_t> ops;

@@ -102,7 +102,8 @@ bool is_plain(const at::Tensor& tensor) {
   using c10::DispatchKey;
   constexpr c10::DispatchKeySet wrappers(
       {DispatchKey::Python, DispatchKey::FuncTorchBatched, DispatchKey::FuncTorchGradWrapper,
-       DispatchKey::Functionalize, DispatchKey::ZeroTensor, DispatchKey::MkldnnCPU});
+       DispatchKey::Functionalize, DispatchKey::ZeroTensor, DispatchKey::MkldnnCPU,
+       DispatchKey::Quantized, DispatchKey::NestedTensor});
   auto* impl = tensor.unsafeGetTensorImpl();
   return !impl->key_set().has_any(wrappers) && impl->has_storage() &&
          impl->layout() == at::kStrided && impl->device_type() == c10::kCPU;

@@ -12,7 +12,7 @@ from compatibility.rows import ROWS, Row
 
 THEMES = (
     *("randomness", "norms", "writes", "sharing", "layers", "functions", "precision", "gradients"),
-    *("updates", "nested", "surroundings"),
+    *("updates", "nested", "surroundings", "limits"),
 )
 
 
