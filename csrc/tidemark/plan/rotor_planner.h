@@ -11,9 +11,8 @@
 //   (A)  min over k of f[i] + ... + f[k - 1] + T[m - x[k]][k][j] + T[m][i][k - 1]
 //   (B)  F_all(i), T[m - xbar[i + 1]][i + 1][j], B(i)
 //
-// A stage may have several ways of F_all (the multi-option form of Zhao et al. 2023, "Rockmate"):
-// here two, the whole tape, or the tape without what is made again by cheap ops when its backward
-// begins. One table answers all budgets.
+// A stage may have several ways of F_all, with less tape and more time (the multi-option form of
+// Zhao et al. 2023, "Rockmate"); the policy's stages have one. One table answers all budgets.
 #pragma once
 
 #include <vector>

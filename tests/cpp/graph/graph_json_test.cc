@@ -106,6 +106,31 @@ TEST(GraphJson, OfAnotherToolKeepsPersistentAndUnusedSourcesToTheEnd) {
   EXPECT_EQ(graph.values[3].holds, (std::vector<Interval>{{1, 2}}));
 }
 
+// The complaint about a graph of another tool with these events and two values of one byte.
+std::string complaint_about_events(const std::string& events) {
+  return complaint_about(R"({"version":1,"events":[)" + events +
+                         R"(],"values":[{"bytes":1},{"bytes":1}]})");
+}
+
+TEST(GraphJson, OfAnotherToolWithACycleSaysWhereItIs) {
+  EXPECT_NE(complaint_about_events(R"({"name":"a","inputs":[1],"outputs":[0]},)"
+                                   R"({"name":"b","inputs":[0],"outputs":[1]})")
+                .find("event 0: reads value 1 before event 1 makes it"),
+            std::string::npos);
+}
+
+TEST(GraphJson, OfAnotherToolWithDuplicatesSaysWhereTheyAre) {
+  EXPECT_NE(complaint_about_events(R"({"name":"a","inputs":[0,0],"outputs":[1]})")
+                .find("event 0: inputs names value 0 twice"),
+            std::string::npos);
+  EXPECT_NE(complaint_about_events(R"({"name":"a","outputs":[1]},{"name":"b","outputs":[1]})")
+                .find("event 1: makes value 1, which event 0 made already"),
+            std::string::npos);
+  EXPECT_NE(complaint_about_events(R"({"name":"a","inputs":[7],"outputs":[1]})")
+                .find("event 0: inputs names value 7; the graph has 2"),
+            std::string::npos);
+}
+
 TEST(GraphJson, DerivesOverwritingFromInPlace) {
   const StepGraph graph =
       graph_from_json(R"({"version":1,"events":[{"name":"a","outputs":[0]},)"
