@@ -6,6 +6,10 @@
 // A few run on and on; all pairs of keys and random orders get a short try in between, again and
 // again with more work each time.
 //
+// Most searches see items of equal lifetime as one: that loses little and makes trees much smaller.
+// What they find is a placement; that they find none proves nothing, so at least one search sees
+// all items as they are.
+//
 // Internal to this folder. One thread at a time.
 #pragma once
 
@@ -33,14 +37,27 @@ class Race {
   const Placement& found() const { return found_; }
 
  private:
-  SearchState take_round(Effort& effort);
-  SearchState take_turn(Search& search, Effort& effort);
-  Order next_short_try();
+  // The items as they are, or with those of equal lifetime as one, and the searches that run on.
+  struct Track {
+    const Partition& partition;
+    const Orders& orders;
+    std::vector<std::unique_ptr<Search>> long_runs;
+  };
 
-  const Partition& partition_;
-  const Orders& orders_;
+  SearchState take_round(Effort& effort);
+  SearchState take_long_turns(Track& track, std::size_t count, Effort& effort);
+  SearchState take_short_turns(Track& track, Effort& effort);
+  void take_turn(Search& search, Effort& effort) const;
+  SearchState note(const Track& track, const Search& search);
+  Order next_short_try(const Orders& orders);
+
   Bytes capacity_;
-  std::vector<std::unique_ptr<Search>> searches_;
+  std::vector<std::vector<std::int32_t>> members_;  // per item of merged_: items of the partition
+  Partition merged_;
+  Orders merged_orders_;
+  Track exact_track_;
+  Track merged_track_;
+  bool use_merged_;  // until that has no placement
   std::int64_t slice_;
   std::size_t num_tries_ = 0;
   std::mt19937_64 random_{1};
