@@ -110,6 +110,74 @@ std::vector<char> find_ops(const StepGraph& graph, std::string_view list,
   return ops;
 }
 
+// Adds what must be computed again to a schedule, gap by gap.
+class Dropper {
+ public:
+  Dropper(const Problem& problem, const WishedOps& ops, const Schedule& schedule)
+      : problem_(problem), ops_(ops), restored_at_(problem.graph().values.size()) {
+    for (const ReplayList& list : schedule)
+      for (EventIndex op : list.ops) add(op, list.event);
+  }
+
+  Schedule run() {
+    std::vector<Gap> gaps = problem_.gaps();
+    std::ranges::stable_sort(gaps, {}, [](const Gap& gap) { return gap.time.end; });
+    for (const auto& [value, time] : gaps)
+      if (is_wished(value) && !is_restored_in(value, time.begin, time.end))
+        restore(value, time.end);
+    Schedule schedule;
+    for (const auto& [event, list] : lists_)
+      schedule.push_back({event, {list.begin(), list.end()}});
+    prune(problem_, schedule);
+    return schedule;
+  }
+
+ private:
+  bool is_wished(ValueIndex v) const {
+    return ops_.is_recomputed[problem_.graph().values[v].producer] != 0;
+  }
+
+  bool is_restored_in(ValueIndex v, EventIndex begin, EventIndex end) const {
+    return std::ranges::any_of(restored_at_[v],
+                               [&](EventIndex e) { return begin <= e && e <= end; });
+  }
+
+  // Returns whether the op is new to the list of `at`.
+  bool add(EventIndex op, EventIndex at) {
+    if (!lists_[at].insert(op).second) return false;
+    for (ValueIndex v : problem_.restores(op)) restored_at_[v].push_back(at);
+    return true;
+  }
+
+  void restore(ValueIndex value, EventIndex at) {
+    std::vector<ValueIndex> missing{value};
+    while (!missing.empty()) {
+      const EventIndex op = problem_.graph().values[missing.back()].producer;
+      missing.pop_back();
+      if (!add(op, at)) continue;
+      for (ValueIndex v : problem_.reads(op))
+        if (!is_there(v, at)) missing.push_back(v);
+    }
+  }
+
+  // Whether an input lies in memory at `at` without being kept for this alone.
+  bool is_there(ValueIndex v, EventIndex at) const {
+    if (!problem_.can_replay_at(v, at)) return true;
+    for (int g = problem_.first_gap(v); g < problem_.first_gap(v + 1); ++g) {
+      const Interval& time = problem_.gaps()[g].time;
+      if (at < time.begin || at > time.end) continue;
+      const bool is_dropped = is_wished(v) || is_restored_in(v, time.begin, time.end);
+      return !is_dropped || is_restored_in(v, time.begin, at);
+    }
+    return problem_.can_stay_until(v, at) && problem_.natural_end(v) > at;
+  }
+
+  const Problem& problem_;
+  const WishedOps& ops_;
+  std::map<EventIndex, std::set<EventIndex>> lists_;
+  std::vector<std::vector<EventIndex>> restored_at_;  // per value
+};
+
 }  // namespace
 
 bool is_named(const StepGraph& graph, EventIndex event, std::string_view pattern) {
@@ -148,49 +216,7 @@ StepGraph with_free_ops(StepGraph graph, const WishedOps& ops) {
 
 Schedule with_recomputed_ops(const Problem& problem, const WishedOps& ops,
                              const Schedule& schedule) {
-  const StepGraph& graph = problem.graph();
-  std::map<EventIndex, std::set<EventIndex>> lists;
-  std::vector<std::vector<EventIndex>> restored_at(graph.values.size());
-  for (const ReplayList& list : schedule) {
-    lists[list.event].insert(list.ops.begin(), list.ops.end());
-    for (EventIndex op : list.ops)
-      for (ValueIndex v : problem.restores(op)) restored_at[v].push_back(list.event);
-  }
-  const auto is_restored_in = [&](ValueIndex v, EventIndex begin, EventIndex end) {
-    return std::ranges::any_of(restored_at[v],
-                               [&](EventIndex e) { return begin <= e && e <= end; });
-  };
-  // Whether an input lies in memory at `at` without being kept for this alone.
-  const auto is_there = [&](ValueIndex v, EventIndex at) {
-    if (!problem.can_replay_at(v, at)) return true;
-    for (int g = problem.first_gap(v); g < problem.first_gap(v + 1); ++g) {
-      const auto& [value, time] = problem.gaps()[g];
-      if (at < time.begin || at > time.end) continue;
-      const bool is_dropped = ops.is_recomputed[graph.values[v].producer] != 0 ||
-                              is_restored_in(v, time.begin, time.end);
-      return !is_dropped || is_restored_in(v, time.begin, at);
-    }
-    return problem.can_stay_until(v, at) && problem.natural_end(v) > at;
-  };
-  std::vector<Gap> gaps = problem.gaps();
-  std::ranges::stable_sort(gaps, {}, [](const Gap& gap) { return gap.time.end; });
-  for (const auto& [value, time] : gaps) {
-    const bool is_wished = ops.is_recomputed[graph.values[value].producer] != 0;
-    if (!is_wished || is_restored_in(value, time.begin, time.end)) continue;
-    std::vector<ValueIndex> missing{value};
-    while (!missing.empty()) {
-      const EventIndex op = graph.values[missing.back()].producer;
-      missing.pop_back();
-      if (!lists[time.end].insert(op).second) continue;
-      for (ValueIndex v : problem.reads(op))
-        if (!is_there(v, time.end)) missing.push_back(v);
-      for (ValueIndex v : problem.restores(op)) restored_at[v].push_back(time.end);
-    }
-  }
-  Schedule all;
-  for (const auto& [event, list] : lists) all.push_back({event, {list.begin(), list.end()}});
-  prune(problem, all);
-  return all;
+  return Dropper(problem, ops, schedule).run();
 }
 
 Nanoseconds cost_of_recomputed_ops(const Problem& problem, const WishedOps& ops) {
