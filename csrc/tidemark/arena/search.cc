@@ -5,7 +5,7 @@
 #include <limits>
 #include <utility>
 
-#include "tidemark/arena/search_state.h"
+#include "tidemark/arena/search_tables.h"
 
 namespace tidemark::arena {
 
@@ -14,8 +14,8 @@ namespace tidemark::arena {
 class Search::Tree {
  public:
   Tree(const Partition& partition, const Order& order, Bytes capacity)
-      : state_(partition, order, capacity) {
-    if (!state_.is_possible()) {
+      : tables_(partition, order, capacity) {
+    if (!tables_.is_possible()) {
       outcome_ = SearchState::kExhausted;
       return;
     }
@@ -38,7 +38,7 @@ class Search::Tree {
 
   SearchState outcome() const { return outcome_; }
   std::int64_t work() const { return work_; }
-  const SearchTables& tables() const { return state_; }
+  const SearchTables& tables() const { return tables_; }
 
  private:
   static constexpr std::int32_t kNone = -1;
@@ -68,16 +68,16 @@ class Search::Tree {
   void open(const Group& group, std::size_t items_begin, std::size_t items_end) {
     Bytes lowest_top = kNoLimit;
     for (std::size_t i = items_begin; i < items_end; ++i) {
-      lowest_top = std::min(lowest_top, state_.lowest_end(pool_[i]));
+      lowest_top = std::min(lowest_top, tables_.lowest_end(pool_[i]));
     }
     const std::size_t first = choices_.size();
     for (std::size_t i = items_begin; i < items_end; ++i) {
-      const Choice choice{state_.lowest(pool_[i]), pool_[i]};
+      const Choice choice{tables_.lowest(pool_[i]), pool_[i]};
       if (choice.first < lowest_top && choice > group.last) choices_.push_back(choice);
     }
     std::sort(choices_.begin() + static_cast<std::ptrdiff_t>(first), choices_.end());
     frames_.push_back(
-        {group, items_begin, items_end, first, first, waiting_.size(), state_.mark()});
+        {group, items_begin, items_end, first, first, waiting_.size(), tables_.mark()});
     work_ += static_cast<std::int64_t>(items_end - items_begin) + 10;
   }
 
@@ -88,10 +88,10 @@ class Search::Tree {
       return;
     }
     const Choice choice = choices_[frame.choice++];
-    if (state_.place(choice.second, frame.group.begin, frame.group.end, work_)) {
+    if (tables_.place(choice.second, frame.group.begin, frame.group.end, work_)) {
       descend(choice);
     } else {
-      state_.undo(frame.mark);
+      tables_.undo(frame.mark);
     }
   }
 
@@ -108,7 +108,7 @@ class Search::Tree {
     frames_.erase(frames_.begin() + parent + 1, frames_.end());
     Frame& frame = frames_.back();
     waiting_.resize(frame.num_waiting);
-    state_.undo(frame.mark);
+    tables_.undo(frame.mark);
   }
 
   // Goes on to the groups that are left after `choice`, then to those that wait.
@@ -117,7 +117,7 @@ class Search::Tree {
     const Group group = frames_.back().group;
     std::int32_t next = group.next;
     groups_.clear();
-    state_.split(group.begin, group.end, groups_);
+    tables_.split(group.begin, group.end, groups_);
     work_ += group.end - group.begin;
     for (const auto& [begin, end] : groups_) {
       waiting_.push_back({begin, end, parent, choice, next});
@@ -132,12 +132,12 @@ class Search::Tree {
     const std::size_t first = pool_.size();
     for (std::size_t i = source.items_begin; i < source.items_end; ++i) {
       const std::int32_t item = pool_[i];
-      if (state_.is_unplaced_in(item, chosen.begin, chosen.end)) pool_.push_back(item);
+      if (tables_.is_unplaced_in(item, chosen.begin, chosen.end)) pool_.push_back(item);
     }
     open(chosen, first, pool_.size());
   }
 
-  SearchTables state_;
+  SearchTables tables_;
   std::vector<Frame> frames_;
   std::vector<Choice> choices_;
   std::vector<std::int32_t> pool_;

@@ -173,5 +173,45 @@ TEST(Pack, WithRulesIsOptimalWheneverItSaysSo) {
   EXPECT_EQ(num_optimal, num_possible);
 }
 
+TEST(Pack, TimesOutWithTheBestLayoutItHas) {
+  RandomInstance random(2);
+  const Instance instance = random.make({.num_buffers = 300, .num_times = 100, .largest = 1000});
+  const Bytes bound = pack(instance, {.work_limit = 0}).lower_bound;
+  const Packing packing = pack(instance, {.capacity = bound, .work_limit = 0});
+  EXPECT_EQ(packing.status, PackStatus::kTimeOut);
+  EXPECT_GT(packing.layout.height, bound);
+  EXPECT_FALSE(validate(instance, packing.layout));
+}
+
+TEST(Pack, ScalingTimesOrSizesChangesNothingButTheScale) {
+  for (std::uint32_t seed = 0; seed < 20; ++seed) {
+    RandomInstance random(seed);
+    const Instance instance = random.make({.num_buffers = 40, .num_times = 25, .largest = 64});
+    Instance scaled = instance;
+    for (Buffer& buffer : scaled.buffers) {
+      buffer.begin = 7 * buffer.begin - 100;
+      buffer.end = 7 * buffer.end - 100;
+      buffer.size *= 1024;
+    }
+    const PackOptions options{.time_limit_s = 1000, .work_limit = 1'000'000};
+    const Bytes height = pack(instance, options).layout.height;
+    EXPECT_EQ(pack(scaled, options).layout.height, 1024 * height) << "seed " << seed;
+  }
+}
+
+TEST(Pack, ACopyAtAnotherTimeCostsNothing) {
+  for (std::uint32_t seed = 0; seed < 20; ++seed) {
+    RandomInstance random(seed);
+    const Instance instance = random.make({.num_buffers = 8, .num_times = 6, .largest = 20});
+    Instance twice = instance;
+    for (Buffer buffer : instance.buffers) {
+      buffer.begin += 100;
+      buffer.end += 100;
+      twice.buffers.push_back(buffer);
+    }
+    EXPECT_EQ(pack(twice).layout.height, pack(instance).layout.height) << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace tidemark

@@ -1,4 +1,4 @@
-#include "tidemark/arena/search_state.h"
+#include "tidemark/arena/search_tables.h"
 
 #include <algorithm>
 #include <cstddef>
