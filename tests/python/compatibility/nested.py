@@ -86,6 +86,29 @@ def backward_inside_of_backward() -> Program:
 
 
 @row()
+def saving_after_a_backward_inside_of_backward() -> Program:
+    class Inner(torch.autograd.Function):
+        """After a backward of its own, its backward makes another graph, which saves tensors."""
+
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            ctx.save_for_backward(x)
+            return x.sin() * x
+
+        @staticmethod
+        def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+            (x,) = ctx.saved_tensors
+            with torch.enable_grad():
+                t = grad.detach().requires_grad_()
+                (t.exp() * t).sum().backward()
+                u = x.detach().requires_grad_()
+                (slope,) = torch.autograd.grad((u.sin() * u).sum(), u)
+            return grad * slope + 0.001 * t.grad
+
+    return classify(body(Inner.apply, linear(WIDTH, WIDTH), nn.Tanh(), Inner.apply))
+
+
+@row()
 def saved_tensor_hooks_of_the_user() -> Program:
     def fn(x: torch.Tensor) -> torch.Tensor:
         with graph.saved_tensors_hooks(lambda t: t.half(), lambda t: t.float()):
