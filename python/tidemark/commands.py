@@ -136,7 +136,8 @@ def pack(options: argparse.Namespace) -> int:
     if len(options.files) > 1 and (options.output or options.picture):
         raise ValueError("one CSV and one picture are of one FILE; several were given")
     packings = {path: _pack_file(path, options) for path in options.files}
-    for packing in packings.values():
+    written = [packing for packing in packings.values() if packing.offsets]
+    for packing in written:
         _write(options.output, packing.to_csv)
         _write(options.picture, packing.to_svg)
     if options.json:
@@ -148,7 +149,7 @@ def pack(options: argparse.Namespace) -> int:
         for packing in packings.values():
             print(packing)
         for path in filter(None, (options.output, options.picture)):
-            print(f"written to {path}")
+            print(f"written to {path}" if written else f"nothing to write to {path}")
     codes = {"infeasible": NO, "timeout": TIME_OUT}
     worst = [codes[p.status] for p in packings.values() if p.status in codes]
     return min(worst, default=YES)

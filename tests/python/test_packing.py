@@ -117,3 +117,17 @@ def test_the_exit_code_says_whether_it_fits(
     capsys.readouterr()
     assert main(["pack", str(lives)]) == 2
     assert f"{lives}: line 1: there is no column 'upper'" in capsys.readouterr().err
+
+
+def test_fixed_buffers_that_overlap_are_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lives, out = tmp_path / "lives.csv", tmp_path / "out.csv"
+    lives.write_text("id,lower,upper,size,fixed\na,0,2,64,0\nb,1,3,32,32\nc,0,3,8,\n")
+
+    assert main(["pack", str(lives), "-o", str(out)]) == 1
+
+    text = capsys.readouterr().out
+    assert "does not fit: 2 buffers exclude each other: a, b" in text
+    assert f"nothing to write to {out}" in text
+    assert not out.exists()

@@ -17,8 +17,9 @@ class Effort {
   Effort(std::int64_t work_limit, double time_limit_s, std::function<bool()> cancel)
       : limit_(work_limit),
         next_look_(std::min(work_limit, kLookEvery)),
-        deadline_(Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                     std::chrono::duration<double>(time_limit_s))),
+        deadline_(Clock::now() +
+                  std::chrono::duration_cast<Clock::duration>(
+                      std::chrono::duration<double>(std::min(time_limit_s, kLongest)))),
         cancel_(std::move(cancel)) {}
 
   // Counts `steps` and returns whether there is effort left.
@@ -34,6 +35,7 @@ class Effort {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr double kLongest = 1e9;  // seconds; more does not fit the clock
   static constexpr std::int64_t kLookEvery = 2'000'000;
 
   void look() {

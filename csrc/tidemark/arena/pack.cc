@@ -9,6 +9,7 @@
 #include "tidemark/arena/improver.h"
 #include "tidemark/arena/misfit.h"
 #include "tidemark/arena/partition.h"
+#include "tidemark/arena/sweep_fit.h"
 #include "tidemark/arena/validate_layout.h"
 #include "tidemark/base/error.h"
 
@@ -50,21 +51,40 @@ class Packer {
     Packing none{.status = PackStatus::kInfeasible, .lower_bound = partitions_.lower_bound};
     if (note(arena::find_fixed_misfit(instance_), none)) return none;
     const Bytes goal = options_.capacity.value_or(partitions_.lower_bound);
-    for (const Partition& part : partitions_.parts) {
-      improvers_.push_back(std::make_unique<Improver>(part, effort_));
-      improvers_.back()->begin(goal);
-    }
+    for (std::size_t p = 0; p < partitions_.parts.size(); ++p) begin(p, goal);
     if (partitions_.lower_bound <= goal) lower_the_highest(goal);
     return result();
   }
 
  private:
+  struct Entry {
+    std::size_t part;
+    std::unique_ptr<Improver> improver;
+  };
+
+  // An instance may have a million partitions: those that need no search get no improver.
+  void begin(std::size_t p, Bytes goal) {
+    const Partition& part = partitions_.parts[p];
+    if (part.is_plain) {
+      const arena::Placement placement = arena::sweep_fit(part);
+      if (placement.height <= goal) {
+        partitions_.settle(p, placement);
+        return;
+      }
+    }
+    improvers_.push_back({p, std::make_unique<Improver>(part, effort_)});
+    improvers_.back().improver->begin(goal);
+  }
+
   // The arena is as high as its highest partition, so only that one is worth work.
   void lower_the_highest(Bytes goal) {
     while (!improvers_.empty() && !effort_.is_over()) {
-      Improver& highest = **std::max_element(
-          improvers_.begin(), improvers_.end(),
-          [](const auto& a, const auto& b) { return a->best().height < b->best().height; });
+      Improver& highest =
+          *std::max_element(improvers_.begin(), improvers_.end(),
+                            [](const Entry& a, const Entry& b) {
+                              return a.improver->best().height < b.improver->best().height;
+                            })
+               ->improver;
       if (highest.best().height <= std::max(goal, highest.proven())) return;
       if (options_.capacity && highest.proven() > goal) return;
       highest.go_on(goal);
@@ -74,9 +94,9 @@ class Packer {
   Packing result() {
     Packing packing;
     packing.lower_bound = partitions_.lower_bound;
-    for (std::size_t p = 0; p < improvers_.size(); ++p) {
-      partitions_.settle(p, improvers_[p]->best());
-      packing.lower_bound = std::max(packing.lower_bound, improvers_[p]->proven());
+    for (const auto& [p, improver] : improvers_) {
+      partitions_.settle(p, improver->best());
+      packing.lower_bound = std::max(packing.lower_bound, improver->proven());
     }
     packing.layout = std::move(partitions_.layout);
     packing.status = status_of(packing);
@@ -97,8 +117,8 @@ class Packer {
   // Explaining has an effort of its own: the search may have used up all of its.
   void explain(Packing& packing) const {
     Effort effort(work_limit(options_), options_.time_limit_s, options_.cancel);
-    for (std::size_t p = 0; p < improvers_.size(); ++p) {
-      if (improvers_[p]->proven() <= *options_.capacity) continue;
+    for (const auto& [p, improver] : improvers_) {
+      if (improver->proven() <= *options_.capacity) continue;
       note(arena::find_misfit(instance_, partitions_.parts[p], *options_.capacity, effort),
            packing);
       return;
@@ -117,7 +137,7 @@ class Packer {
   const PackOptions& options_;
   Effort effort_;
   Partitions partitions_;
-  std::vector<std::unique_ptr<Improver>> improvers_;
+  std::vector<Entry> improvers_;
 };
 
 }  // namespace

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <utility>
+
+#include "tidemark/base/error.h"
 
 namespace tidemark {
 namespace {
@@ -106,6 +109,9 @@ class Picture {
 
 std::string to_svg(const Instance& instance, const Layout& layout, Bytes lower_bound, int width,
                    int height) {
+  TIDEMARK_CHECK_VALUE(layout.offsets.size() == instance.buffers.size(), "a layout of ",
+                       layout.offsets.size(), " offsets for ", instance.buffers.size(),
+                       " buffers");
   return Picture(instance, layout, width, height).draw(lower_bound);
 }
 
