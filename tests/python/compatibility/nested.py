@@ -296,7 +296,7 @@ def the_profiler() -> Program:
 
 
 @row()
-def views_of_a_mask_from_vmap_and_einops() -> Program:
+def a_mask_made_by_vmap() -> Program:
     mask = torch.vmap(lambda i: torch.arange(SAMPLES) <= i)(torch.arange(SAMPLES))
 
     def fn(x: torch.Tensor) -> torch.Tensor:

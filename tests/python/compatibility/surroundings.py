@@ -133,12 +133,12 @@ def the_loss_read_and_printed() -> Program:
     return program
 
 
-@row(note="the step that was broken off is not one of the six", dynamic=True)
+@row(note="two of six steps are broken off by the user's own error", dynamic=True)
 def interrupted_in_forward() -> Program:
     return interrupted(KeyboardInterrupt, in_backward=False)
 
 
-@row(note="the step that was broken off is not one of the six", dynamic=True)
+@row(note="two of six steps are broken off by the user's own error", dynamic=True)
 def interrupted_in_backward() -> Program:
     return interrupted(RuntimeError, in_backward=True)
 

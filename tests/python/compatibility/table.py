@@ -30,12 +30,14 @@ program in [`tests/python/compatibility`](../tests/python/compatibility), run fo
 stock torch and under budgets at 0, 0.3 and 0.6 of its range (from the least feasible budget to the
 unplanned peak). Losses, parameters, gradients, buffers, optimizer state and generators are compared
 after every step, bit for bit; an independent counter checks that no step passes its budget and that
-every planned one peaks at the promised byte.
+every planned one peaks at the promised byte (in dynamic rows: at most there).
 
 "planned" is how many of the {STEPS} steps followed a plan to the byte at each of the three budgets;
 "again" is how many ops ran again in the last step. A dynamic row is a program whose steps differ
 from each other: they are held to the budget without foresight, and a tight budget may refuse one
 with `BudgetExceeded` before anything is over it.
+
+Not tried yet: compiled autograd, CUDA graphs, DTensor, RPC autograd.
 
 Written by `python -m compatibility.table`, on the CPU with torch {torch.__version__}.
 """
