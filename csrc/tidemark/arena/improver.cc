@@ -45,7 +45,8 @@ void Improver::go_on(Bytes goal) {
   const Bytes target = std::max(goal, proven_);
   if (is_small) search_at(target, at_goal_, 4 * work);
   if (proven_ > target || best_.height <= target) return;
-  try_random_orders(target, work / 4);
+  // On large partitions whole random orders and repairs find different things: half the work each.
+  try_random_orders(target, is_small ? work / 4 : work);
   repair_.lower(best_, target, is_small ? work / 4 : work);
   // Where the goal itself is out of reach, a quarter of the way may not be.
   if (!is_small || best_.height <= target + 1) return;
