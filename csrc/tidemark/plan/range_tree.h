@@ -1,0 +1,91 @@
+// RangeTree: numbers at points, with range-add, global maximum and range maximum.
+//
+// A segment tree without push-down: a node holds what was added to all of it, and the maximum below
+// it with that included. Every operation is O(log n). Part of the planners.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace tidemark {
+
+class RangeTree {
+ public:
+  using Number = std::int64_t;
+  static constexpr Number kLowest = std::numeric_limits<Number>::min() / 4;
+
+  explicit RangeTree(const std::vector<Number>& numbers)
+      : size_(static_cast<int>(std::bit_ceil(std::max<std::size_t>(numbers.size(), 1)))),
+        most_(2 * static_cast<std::size_t>(size_), kLowest),
+        added_(static_cast<std::size_t>(size_), 0) {
+    std::ranges::copy(numbers, most_.begin() + size_);
+    for (int node = size_ - 1; node > 0; --node) pull(node);
+  }
+
+  // Adds to the points of [begin, end).
+  void add(int begin, int end, Number number) {
+    if (begin >= end) return;
+    int left = begin + size_;
+    int right = end + size_;
+    const int first = left;
+    const int last = right - 1;
+    for (; left < right; left /= 2, right /= 2) {
+      if (left % 2 == 1) apply(left++, number);
+      if (right % 2 == 1) apply(--right, number);
+    }
+    for (int node = first / 2; node > 0; node /= 2) pull(node);
+    for (int node = last / 2; node > 0; node /= 2) pull(node);
+  }
+
+  Number most() const noexcept { return most_[1]; }
+
+  // Returns the first point that has the maximum.
+  int first_of_most() const noexcept {
+    int node = 1;
+    while (node < size_) node = 2 * node + (most_[2 * node] >= most_[2 * node + 1] ? 0 : 1);
+    return node - size_;
+  }
+
+  // Returns the maximum in [begin, end), kLowest if that is empty.
+  Number most_in(int begin, int end) const { return most_below(1, 0, size_, begin, end); }
+
+  // Returns the maxima of the tree's nodes at one depth: of equal ranges of points, about
+  // `count` of them or as many as there are points.
+  void maxima(int count, std::vector<Number>& out) const {
+    const int width = std::min(static_cast<int>(std::bit_floor(static_cast<unsigned>(count))),
+                               size_);
+    out.assign(most_.begin() + width, most_.begin() + 2 * width);
+    for (int i = 0; i < width; ++i)
+      for (int node = (width + i) / 2; node > 0; node /= 2) out[i] += added_[node];
+  }
+  // The points per range of maxima(count).
+  int stride(int count) const {
+    return size_ / std::min(static_cast<int>(std::bit_floor(static_cast<unsigned>(count))), size_);
+  }
+
+ private:
+  Number most_below(int node, int first, int past, int begin, int end) const {
+    if (end <= first || past <= begin) return kLowest;
+    if (begin <= first && past <= end) return most_[node];
+    const int middle = (first + past) / 2;
+    return std::max(most_below(2 * node, first, middle, begin, end),
+                    most_below(2 * node + 1, middle, past, begin, end)) +
+           added_[node];
+  }
+  void apply(int node, Number number) {
+    most_[node] += number;
+    if (node < size_) added_[node] += number;
+  }
+  void pull(int node) {
+    most_[node] = std::max(most_[2 * node], most_[2 * node + 1]) + added_[node];
+  }
+
+  int size_;
+  std::vector<Number> most_;   // of the node's points, what was added to the node included
+  std::vector<Number> added_;  // to the node as a whole
+};
+
+}  // namespace tidemark

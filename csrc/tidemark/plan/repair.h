@@ -1,0 +1,89 @@
+// Repair: makes a schedule fit a budget by cutting stretches, and gives back what it need not cost.
+//
+// A cut says of a value that lies in memory from one use to the next: let it go, and compute it
+// again just before the next use, together with whatever that needs and is neither there nor fits
+// if it stays. fit() cuts greedily at the highest point of the curve until the budget holds;
+// clean_up() takes replays away that have become unnecessary. Together they make a planner of their
+// own, turn a plan for more memory into one for less, and mend what ruin.h breaks.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "tidemark/base/bytes.h"
+#include "tidemark/base/export.h"
+#include "tidemark/plan/residency.h"
+
+namespace tidemark {
+
+struct RepairOptions {
+  Bytes budget = 0;
+  // Give up where the schedule costs more than this.
+  Nanoseconds most_cost_ns = std::numeric_limits<Nanoseconds>::max();
+  // Clean up after so many cuts as well as at the end; 0: only at the end. Good near the floor.
+  int cuts_per_clean_up = 0;
+  // Scores are multiplied by exp of a number within +-noise.
+  double noise = 0;
+  std::uint32_t seed = 0;
+};
+
+class TIDEMARK_API Repair {
+ public:
+  // The residency must outlive this.
+  explicit Repair(Residency& residency);
+
+  // Values in `kept` are cut only where nothing else is cheaper by far.
+  void favour(const std::vector<ValueIndex>& kept);
+  // Values that fit() does not cut for now.
+  void forbid(ValueIndex v, bool is_forbidden) { is_forbidden_[v] = is_forbidden; }
+
+  // Cuts until the peak is within the budget. Returns whether it is; if not, the schedule is left
+  // as far as it came.
+  bool fit(const RepairOptions& options);
+
+  // Lets go of the copy of `v` that lies at `point` until its next use. Returns false, having
+  // changed nothing, if it cannot be computed again there.
+  bool cut(ValueIndex v, int point, Bytes budget);
+
+  // Removes replays, dearest first, while the peak stays within the budget.
+  // REQUIRES: it is.
+  void clean_up(Bytes budget);
+  // The same for these replays only.
+  void clean_up(Bytes budget, std::vector<Rerun> reruns);
+
+ private:
+  struct Place {
+    int begin = 0;            // point after the last use or the making before
+    EventIndex next = kNone;  // next use
+  };
+  struct Choice {
+    ValueIndex value = kNone;
+    EventIndex at = kNone;
+    double score = 0;
+  };
+  Place place_of(ValueIndex v, int point) const;
+  double benefit(ValueIndex v, const Place& place, int point, Bytes budget) const;
+  bool find_closure(EventIndex op, EventIndex at, Bytes budget, double most_cost);
+  bool can_stay_within(ValueIndex v, EventIndex at, Bytes budget) const;
+  Choice best_cut(int point, const RepairOptions& options);
+  void apply(const Choice& choice, Bytes budget);
+  void share(EventIndex at, Bytes budget);
+  bool may_fit_without(Rerun rerun, Bytes budget) const;
+
+  Residency& residency_;
+  const StepGraph& graph_;
+  std::vector<ValueIndex> cuttable_;
+  std::vector<char> is_favoured_;
+  std::vector<char> is_forbidden_;
+  std::mt19937 random_;
+  // The closure found last.
+  std::vector<EventIndex> closure_;
+  Nanoseconds closure_cost_ns_ = 0;
+  std::vector<int> visited_;
+  int visit_ = 0;
+  std::vector<RangeTree::Number> block_peaks_;
+  int points_per_block_ = 1;
+};
+
+}  // namespace tidemark

@@ -1,0 +1,117 @@
+#include "tidemark/plan/ruin.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tidemark {
+namespace {
+
+constexpr int kMostNeighbours = 4;
+constexpr int kLongestRun = 40;
+constexpr int kRoundsBetweenQuestions = 16;
+// A mended schedule may be so much dearer before it is cleaned up.
+constexpr double kSlack = 1.02;
+
+}  // namespace
+
+Ruin::Ruin(Residency& residency)
+    : residency_(residency), graph_(residency.problem().graph()), repair_(residency) {}
+
+void Ruin::collect() {
+  reruns_.clear();
+  for (EventIndex at = 0; at < graph_.num_events(); ++at)
+    for (EventIndex op : residency_.list(at)) reruns_.push_back({at, op});
+}
+
+void Ruin::remove(Rerun rerun, bool is_forbidden) {
+  if (!residency_.is_listed(rerun.at, rerun.op) || !residency_.remove(rerun)) return;
+  if (!is_forbidden) return;
+  for (ValueIndex v : residency_.problem().restores(rerun.op)) {
+    repair_.forbid(v, true);
+    forbidden_.push_back(v);
+  }
+}
+
+void Ruin::remove_neighbours() {
+  const int count = 1 + below(kMostNeighbours);
+  const int size = static_cast<int>(reruns_.size());
+  const int middle = below(size);
+  for (int i = 0; i < count; ++i)
+    remove(reruns_[std::clamp(middle + below(4 * count + 1) - 2 * count, 0, size - 1)], true);
+}
+
+void Ruin::remove_a_run() {
+  const int size = static_cast<int>(reruns_.size());
+  const int begin = below(size);
+  const int end = std::min(size, begin + 1 + below(kLongestRun));
+  for (int i = begin; i < end; ++i)
+    if (below(10) < 7) remove(reruns_[i], below(10) < 2);
+}
+
+void Ruin::cut_a_stretch(Bytes budget) {
+  const auto& gaps = residency_.problem().gaps();
+  const Gap& gap = gaps[below(static_cast<int>(gaps.size()))];
+  const int length = gap.time.end - gap.time.begin;
+  const int point = 2 * (gap.time.begin + below(length)) + 1;
+  if (!repair_.cut(gap.value, point, budget)) return;
+  repair_.forbid(gap.value, true);
+  forbidden_.push_back(gap.value);
+}
+
+// Replays that restore something across the events that this round has changed.
+void Ruin::clean_up_nearby(Bytes budget, std::size_t mark) {
+  const auto [first, last] = residency_.changed_since(mark);
+  std::vector<Rerun> near;
+  for (EventIndex at = first; at <= last; ++at)
+    for (EventIndex op : residency_.list(at)) near.push_back({at, op});
+  repair_.clean_up(budget, std::move(near));
+}
+
+void Ruin::round(const RuinOptions& options, double tolerance) {
+  const std::size_t mark = residency_.log_size();
+  const auto before = static_cast<double>(residency_.cost_ns());
+  const int kind = below(10);
+  if (kind < 4)
+    remove_neighbours();
+  else if (kind < 8)
+    remove_a_run();
+  else
+    cut_a_stretch(options.budget);
+  const double slack = kind < 8 ? kSlack : kSlack + 0.03;
+  const bool fits =
+      repair_.fit({.budget = options.budget,
+                   .most_cost_ns = static_cast<Nanoseconds>(before * slack) + 1,
+                   .noise = below(2) == 0 ? 0.3 : 1.0,
+                   .seed = random_()});
+  if (fits) clean_up_nearby(options.budget, mark);
+  for (ValueIndex v : forbidden_) repair_.forbid(v, false);
+  forbidden_.clear();
+  if (fits && static_cast<double>(residency_.cost_ns()) <= before * (1 + tolerance)) {
+    if (residency_.log_size() > mark) collect();
+  } else {
+    residency_.undo_to(mark);
+  }
+}
+
+void Ruin::run(const RuinOptions& options) {
+  if (residency_.num_replays() == 0 || residency_.problem().gaps().empty()) return;
+  random_.seed(options.seed);
+  collect();
+  const std::int64_t begin = residency_.work();
+  Nanoseconds best_cost = residency_.cost_ns();
+  residency_.clear_log();
+  for (int i = 0; best_cost > options.enough_ns; ++i) {
+    const auto done = static_cast<double>(residency_.work() - begin);
+    const double left = 1 - done / static_cast<double>(options.work);
+    if (left <= 0 || reruns_.empty()) break;
+    if (i % kRoundsBetweenQuestions == 0 && options.is_cancelled && options.is_cancelled()) break;
+    round(options, options.tolerance * left);
+    if (residency_.cost_ns() > best_cost) continue;
+    best_cost = residency_.cost_ns();
+    // The log leads back to the best.
+    residency_.clear_log();
+  }
+  residency_.undo_to(0);
+}
+
+}  // namespace tidemark
