@@ -88,7 +88,7 @@ double LowerBound::cheapest_fill(EventIndex event, Bytes excess) const {
   return std::numeric_limits<double>::infinity();
 }
 
-Nanoseconds LowerBound::at(Bytes budget) const {
+Nanoseconds LowerBound::at(Bytes budget) {
   if (problem_.unplanned().peak_bytes <= budget) return 0;
   if (floor_bytes_ > budget) return kImpossible;
   double bound = 0;
@@ -99,7 +99,7 @@ Nanoseconds LowerBound::at(Bytes budget) const {
   if (std::isinf(bound)) return kImpossible;
   // Rounding in the sums must not lift the bound above a plan that meets it exactly.
   auto best = static_cast<Nanoseconds>(bound * (1 - 1e-9));
-  for (const Moment& moment : moments_) {
+  for (Moment& moment : moments_) {
     Nanoseconds of_cut = 0;
     moment.cut.within(budget - moment.held_by_program, of_cut);
     best = std::max(best, of_cut);
@@ -107,7 +107,14 @@ Nanoseconds LowerBound::at(Bytes budget) const {
   return best;
 }
 
-std::vector<ValueIndex> LowerBound::keep_set(Bytes budget, double share) const {
+Nanoseconds LowerBound::at_peak(Bytes budget) {
+  Nanoseconds bound = 0;
+  if (!moments_.empty())
+    moments_.front().cut.within(budget - moments_.front().held_by_program, bound);
+  return bound;
+}
+
+std::vector<ValueIndex> LowerBound::keep_set(Bytes budget, double share) {
   if (moments_.empty()) return {};
   const auto room = static_cast<double>(budget - moments_.front().held_by_program);
   Nanoseconds bound = 0;

@@ -24,10 +24,13 @@ class TIDEMARK_API LowerBound {
 
   // Returns the bound, 0 if the step fits as it is. A budget below what any choice of dropped
   // values reaches at some event gives the largest Nanoseconds: no plan exists.
-  Nanoseconds at(Bytes budget) const;
+  Nanoseconds at(Bytes budget);
+
+  // Returns the bound of the minimum cut at the highest moment alone: nearly as high and quick.
+  Nanoseconds at_peak(Bytes budget);
 
   // Returns what the cheapest choice at the highest moment holds in `share` of the room there.
-  std::vector<ValueIndex> keep_set(Bytes budget, double share) const;
+  std::vector<ValueIndex> keep_set(Bytes budget, double share);
 
  private:
   // A gap with its price; absent before events in (begin, end], as simulate counts a kept gap.

@@ -50,7 +50,11 @@ struct Lying {
 class Emitter {
  public:
   Emitter(const Problem& problem, const Schedule& schedule)
-      : problem_(problem), graph_(problem.graph()), touches_(touches_of(problem, schedule)) {
+      : problem_(problem),
+        graph_(problem.graph()),
+        touches_(touches_of(problem, schedule)),
+        has_replays_(graph_.events.size(), 0) {
+    for (const ReplayList& list : schedule) has_replays_[list.event] = 1;
     for (const ReplayList& list : schedule)
       for (EventIndex op : list.ops) lists_[list.event].push_back({ActionKind::kReplay, op});
   }
@@ -59,6 +63,7 @@ class Emitter {
 
  private:
   void emit_value(ValueIndex v, const Touch* begin, const Touch* end);
+  bool outlives_its_last_hold(ValueIndex v) const;
   bool is_new_copy(ValueIndex v, EventIndex at, const Touch* next, const Touch* end) const;
   void emit_original(ValueIndex v, const Lying& lying);
   void emit_restored(ValueIndex v, const Lying& lying);
@@ -68,6 +73,7 @@ class Emitter {
   const Problem& problem_;
   const StepGraph& graph_;
   std::vector<Touch> touches_;
+  std::vector<char> has_replays_;  // per event
   std::map<EventIndex, std::vector<Action>> lists_;
 };
 
@@ -87,9 +93,19 @@ void Emitter::emit_original(ValueIndex v, const Lying& lying) {
   if (lying.last_read >= problem_.natural_end(v)) {
     if (problem_.keep_event(v) != kNone) add(problem_.keep_event(v), ActionKind::kKeep, v);
     add(lying.last_read, ActionKind::kDrop, v);
-  } else if (lying.is_followed && is_managed) {
+  } else if (is_managed && (lying.is_followed || outlives_its_last_hold(v))) {
     add(drop_event(v, lying), ActionKind::kDrop, v);
   }
+}
+
+// Whether handles that nobody uses any more would keep the value while ops or replays run.
+bool Emitter::outlives_its_last_hold(ValueIndex v) const {
+  if (problem_.first_gap(v) == problem_.first_gap(v + 1)) return false;
+  const EventIndex begin = problem_.end_of(v, graph_.values[v].holds.back());
+  const EventIndex end = std::min(problem_.natural_end(v), graph_.num_events());
+  for (EventIndex e = begin; e < end; ++e)
+    if (graph_.events[e].kind != EventKind::kUnpack || has_replays_[e]) return true;
+  return false;
 }
 
 void Emitter::emit_restored(ValueIndex v, const Lying& lying) {
@@ -157,11 +173,11 @@ void Emitter::emit_value(ValueIndex v, const Touch* begin, const Touch* end) {
 
 std::vector<EventActions> Emitter::run() {
   const Touch* const end = touches_.data() + touches_.size();
-  for (const Touch* begin = touches_.data(); begin != end;) {
-    const Touch* next = begin;
-    while (next != end && next->value == begin->value) ++next;
-    emit_value(begin->value, begin, next);
-    begin = next;
+  const Touch* next = touches_.data();
+  for (ValueIndex v = 0; v < graph_.num_values(); ++v) {
+    const Touch* const begin = next;
+    while (next != end && next->value == v) ++next;
+    if (begin != next || outlives_its_last_hold(v)) emit_value(v, begin, next);
   }
   std::vector<EventActions> actions;
   actions.reserve(lists_.size());

@@ -26,7 +26,8 @@ struct ReplayList {
 using Schedule = std::vector<ReplayList>;
 
 // Returns the actions with which `schedule` takes least memory. A gap is dropped if the value is
-// restored inside or at the end of it; all others are kept.
+// restored inside or at the end of it; all others are kept. What only handles would keep after the
+// program's last hold, while ops run, is dropped too.
 // REQUIRES: every op is replayable and earlier than its list; inputs not restored in the same list
 // can stay until then (Problem::can_stay_until) or are restored by an earlier list.
 TIDEMARK_API std::vector<EventActions> emit(const Problem& problem, const Schedule& schedule);

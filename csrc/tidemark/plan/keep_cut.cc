@@ -12,7 +12,6 @@ constexpr int kSink = 1;
 constexpr int kFirstNode = 2;
 // Capacities are nanoseconds times this, so that prices far below 1 ns per byte are told apart.
 constexpr double kScale = 1024;
-constexpr int kMostCuts = 24;
 
 }  // namespace
 
@@ -115,27 +114,49 @@ Cut KeepCut::at_price(double ns_per_byte) const {
   return cut;
 }
 
-Cut KeepCut::within(Bytes room, Nanoseconds& bound) const {
-  bound = 0;
-  Cut large = at_price(0);
-  if (large.kept_bytes <= room) return large;
-  Cut small = at_price(most_capacity_);
+// Looks for a choice between a corner and the next. Returns whether there is none.
+bool KeepCut::prove(std::size_t index) {
+  Corner& corner = corners_[index];
+  const Cut& next = corners_[index + 1].cut;
+  const auto bytes = static_cast<double>(corner.cut.kept_bytes - next.kept_bytes);
+  const double price = static_cast<double>(next.recompute_ns - corner.cut.recompute_ns) / bytes;
+  const auto cost = [price](const Cut& cut) {
+    return static_cast<double>(cut.recompute_ns) + price * static_cast<double>(cut.kept_bytes);
+  };
+  Cut middle = at_price(price);
   // Capacities are rounded down: a cut may be found that costs a little more than the least.
   const double rounding = static_cast<double>(values_.size()) / kScale;
-  // Between a cut that holds too much and one that fits, the price at which both cost the same.
-  for (int i = 0; i < kMostCuts && large.kept_bytes > small.kept_bytes; ++i) {
-    const double price = static_cast<double>(small.recompute_ns - large.recompute_ns) /
-                         static_cast<double>(large.kept_bytes - small.kept_bytes);
-    const auto cost = [&](const Cut& cut) {
-      return static_cast<double>(cut.recompute_ns) +
-             price * static_cast<double>(cut.kept_bytes - room);
-    };
-    Cut middle = at_price(price);
-    bound = std::max(bound, static_cast<Nanoseconds>(cost(middle) * (1 - 1e-9) - rounding));
-    if (cost(middle) >= cost(small) - rounding - 1) break;
-    (middle.kept_bytes > room ? large : small) = std::move(middle);
+  const bool is_between = middle.kept_bytes < corner.cut.kept_bytes &&
+                          middle.kept_bytes > next.kept_bytes &&
+                          cost(middle) < cost(next) - rounding - 1;
+  if (!is_between) {
+    corner.is_next_proven = true;
+    corner.price = price;
+    corner.least = std::min(cost(middle), cost(next)) * (1 - 1e-9) - rounding;
+    return true;
   }
-  return small;
+  corners_.insert(corners_.begin() + static_cast<std::ptrdiff_t>(index) + 1,
+                  Corner{.cut = std::move(middle)});
+  return false;
+}
+
+const Cut& KeepCut::within(Bytes room, Nanoseconds& bound) {
+  bound = 0;
+  if (corners_.empty()) {
+    corners_.push_back({.cut = at_price(0)});
+    Cut small = at_price(most_capacity_);
+    if (small.kept_bytes < corners_.front().cut.kept_bytes)
+      corners_.push_back({.cut = std::move(small)});
+  }
+  if (corners_.front().cut.kept_bytes <= room || corners_.size() == 1) return corners_.front().cut;
+  std::size_t index = 0;
+  do {
+    while (index + 2 < corners_.size() && corners_[index + 1].cut.kept_bytes > room) ++index;
+  } while (!corners_[index].is_next_proven && !prove(index));
+  const Corner& corner = corners_[index];
+  const double least = corner.least - corner.price * static_cast<double>(room);
+  bound = std::max<Nanoseconds>(0, static_cast<Nanoseconds>(least));
+  return corners_[index + 1].cut;
 }
 
 }  // namespace tidemark

@@ -39,7 +39,8 @@ class TIDEMARK_API KeepCut {
 
   // Returns the best choice found that holds at most `room` bytes besides what the program itself
   // holds, or the one that holds least. Sets `bound` to what no choice within the room can beat.
-  Cut within(Bytes room, Nanoseconds& bound) const;
+  // Choices are remembered: all rooms together cost little more than a few.
+  const Cut& within(Bytes room, Nanoseconds& bound);
 
  private:
   void add_value(ValueIndex v);
@@ -47,6 +48,16 @@ class TIDEMARK_API KeepCut {
   void find_pinned_blocks();
   bool is_pinned(ValueIndex v) const;
   bool is_resident(ValueIndex v) const;
+
+  // A choice that is the best at some price, and what is known of the way to the next that holds
+  // less: with the price at which both cost the same, nothing is cheaper than `least` in all.
+  struct Corner {
+    Cut cut;
+    bool is_next_proven = false;
+    double price = 0;
+    double least = 0;
+  };
+  bool prove(std::size_t corner);
 
   const Problem& problem_;
   const StepGraph& graph_;
@@ -58,6 +69,7 @@ class TIDEMARK_API KeepCut {
   std::vector<int> node_of_value_;
   std::vector<int> node_of_op_;
   double most_capacity_ = 0;
+  std::vector<Corner> corners_;  // by falling bytes; empty until first asked
 };
 
 }  // namespace tidemark

@@ -73,6 +73,27 @@ Holds find_holds(const Problem& problem) {
 
 constexpr double kFavour = 1000;
 
+constexpr LookaheadParameters kParameters[] = {
+    {.alpha = 1, .beta = 1, .gamma = 1},
+    {.alpha = 1, .beta = 0.5, .gamma = 1},
+    {.alpha = 1, .beta = 0, .gamma = 1},
+    {.alpha = 0.7, .beta = 1, .gamma = 1},
+    {.alpha = 0.7, .beta = 0.5, .gamma = 1},
+    {.alpha = 0.7, .beta = 0, .gamma = 1},
+    {.alpha = 1.3, .beta = 1, .gamma = 1},
+    {.alpha = 1.3, .beta = 0.5, .gamma = 1},
+    {.alpha = 1.3, .beta = 0, .gamma = 1},
+    {.alpha = 1, .beta = 1, .gamma = 0.6},
+    {.alpha = 0.7, .beta = 1, .gamma = 0.6},
+    {.alpha = 1, .beta = 0.5, .gamma = 0.6},
+    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.05},
+    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.1},
+    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.2},
+    {.alpha = 0.7, .beta = 0.25, .gamma = 1, .headroom = 0.05},
+    {.alpha = 1, .beta = 0.25, .gamma = 1, .headroom = 0.1},
+    {.alpha = 1, .beta = 0.5, .gamma = 1, .headroom = 0.2},
+};
+
 // A value of the program's that the executor may keep beyond the program's holds, or give up.
 struct Item {
   bool is_held = false;      // by the program
@@ -422,6 +443,8 @@ bool Executor::run() {
 }
 
 }  // namespace
+
+std::span<const LookaheadParameters> lookahead_parameters() { return kParameters; }
 
 Lookahead::Lookahead(const Problem& problem)
     : problem_(problem), course_(std::make_unique<const Course>(problem, find_holds(problem))) {}

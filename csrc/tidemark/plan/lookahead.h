@@ -9,6 +9,8 @@
 
 #include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "tidemark/base/export.h"
 #include "tidemark/plan/emit.h"
@@ -25,6 +27,9 @@ struct LookaheadParameters {
   // Part of the limit that stays free until the unplanned peak, for the replays that come then.
   double headroom = 0;
 };
+
+// The parameters worth trying without a guide; the first ones win most often.
+TIDEMARK_API std::span<const LookaheadParameters> lookahead_parameters();
 
 class TIDEMARK_API Lookahead {
  public:

@@ -4,16 +4,45 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 
+#include "tidemark/plan/budget_tree.h"
 #include "tidemark/plan/emit.h"
 #include "tidemark/plan/floor.h"
-#include "tidemark/plan/ladder.h"
+#include "tidemark/plan/policy_run.h"
 #include "tidemark/plan/problem.h"
 #include "tidemark/plan/wished_plan.h"
 
 namespace tidemark {
 namespace {
+
+// What ruin and recreate may spend on one budget, as Residency::work() counts.
+constexpr double kStepsPerEvent = 150;
+
+// Ends a search at its time limit or where the caller says so, and stays ended.
+class Limit {
+ public:
+  explicit Limit(const PlanOptions& options)
+      : options_(options),
+        deadline_(Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                     std::chrono::duration<double>(options.time_limit_s))) {}
+
+  bool is_over() {
+    if (!is_over_) is_over_ = Clock::now() >= deadline_;
+    return is_over_;
+  }
+  void tell(const Progress& progress) {
+    if (options_.progress && !options_.progress(progress)) is_over_ = true;
+  }
+  bool was_over() const noexcept { return is_over_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const PlanOptions& options_;
+  Clock::time_point deadline_;
+  bool is_over_ = false;
+};
 
 // Answers questions about one graph; what it learns from one serves the next.
 class Planner {
@@ -22,19 +51,22 @@ class Planner {
       : problem_(graph),
         options_(options),
         floor_(memory_floor(problem_)),
-        ladder_(problem_, options.policy, deadline_of(options)) {}
+        bench_(problem_),
+        limit_(options_) {
+    if (is_tree_policy(options.policy))
+      tree_.emplace(bench_, floor_.bytes, core_options());
+    else
+      run_.emplace(bench_, options_.policy, floor_.bytes, [this] { return limit_.is_over(); });
+  }
 
   Result<Plan, PlanFailure> plan(Bytes budget);
 
-  Bytes least_feasible_bytes() { return ladder_.least().candidate.simulation.peak_bytes; }
+  Bytes least_feasible_bytes() { return (tree_ ? tree_->least() : run_->least()).peak_bytes(); }
   const Problem& problem() const { return problem_; }
   const Floor& floor() const { return floor_; }
 
  private:
-  static Search::Clock::time_point deadline_of(const PlanOptions& options) {
-    const std::chrono::duration<double> limit(options.time_limit_s);
-    return Search::Clock::now() + std::chrono::duration_cast<Search::Clock::duration>(limit);
-  }
+  CoreOptions core_options();
   Plan finish(const Found& found, Bytes budget);
   PlanFailure fail(Bytes budget);
   std::vector<Bytes> fixed_by_category() const;
@@ -42,13 +74,24 @@ class Planner {
   Problem problem_;
   PlanOptions options_;
   Floor floor_;
-  Ladder ladder_;
+  Workbench bench_;
+  Limit limit_;
+  std::optional<BudgetTree> tree_;
+  std::optional<PolicyRun> run_;
 };
+
+CoreOptions Planner::core_options() {
+  const double steps = kStepsPerEvent * static_cast<double>(problem_.graph().num_events());
+  return {.work = static_cast<std::int64_t>(steps * options_.effort),
+          .with_baselines = options_.policy == "auto",
+          .stop = [this] { return limit_.is_over(); },
+          .told = [this](const Progress& progress) { limit_.tell(progress); }};
+}
 
 Plan Planner::finish(const Found& found, Bytes budget) {
   Plan plan = make_plan(problem_, found.candidate.actions, found.policy, budget);
   plan.floor_bytes = floor_.bytes;
-  plan.lower_bound_ns = ladder_.bound().at(budget);
+  plan.lower_bound_ns = bench_.bound().at(budget);
   if (options_.least_feasible)
     plan.least_feasible_bytes = std::min(least_feasible_bytes(), plan.peak_bytes);
   return plan;
@@ -90,7 +133,7 @@ PlanFailure Planner::fail(Bytes budget) {
                       .fixed_by_category = fixed_by_category(),
                       .sentence = {}};
   failure.reason =
-      ladder_.is_late() ? PlanFailure::Reason::kTimeOut : PlanFailure::Reason::kInfeasible;
+      limit_.was_over() ? PlanFailure::Reason::kTimeOut : PlanFailure::Reason::kInfeasible;
   failure.least_feasible_bytes = least_feasible_bytes();
   const Event& op = problem_.graph().events[floor_.event];
   const std::string place = op.scope.empty() ? op.name : op.name + " in " + op.scope;
@@ -101,15 +144,15 @@ PlanFailure Planner::fail(Bytes budget) {
       format_bytes(budget), budget, options_.policy, format_bytes(failure.least_feasible_bytes),
       failure.least_feasible_bytes, format_bytes(floor_.bytes), floor_.bytes, floor_.event, place,
       format_bytes(failure.unplanned_peak_bytes),
-      ladder_.is_late() ? "; the time limit ended the search, a longer one may find a plan" : "",
+      limit_.was_over() ? "; the time limit ended the search, a longer one may find a plan" : "",
       by_category_text(failure.fixed_by_category));
   return failure;
 }
 
 Result<Plan, PlanFailure> Planner::plan(Bytes budget) {
   if (budget < floor_.bytes) return fail(budget);
-  const std::optional<Found> found = ladder_.best_within(budget);
-  if (!found) return fail(budget);
+  const Found* found = tree_ ? tree_->best_within(budget) : run_->best_within(budget);
+  if (found == nullptr) return fail(budget);
   return finish(*found, budget);
 }
 
@@ -120,6 +163,8 @@ void check_options(const PlanOptions& options) {
   if (!(options.time_limit_s > 0))
     throw std::invalid_argument(
         fmt::format("time_limit_s is {}, it must be above 0", options.time_limit_s));
+  if (!(options.effort > 0))
+    throw std::invalid_argument(fmt::format("effort is {}, it must be above 0", options.effort));
 }
 
 void check_budget(Bytes budget) {

@@ -4,12 +4,14 @@
 //   if (!answer) return report(answer.failure().sentence);
 //   run(*answer);
 //
-// Deterministic: the same graph, budget and options give the same plan, as long as the time limit
-// is not reached. Every plan returned has been simulated and is within the budget. Pure functions:
-// may be called from any thread.
+// Deterministic: the same graph, budget and options give the same plan, as long as neither the time
+// limit nor the caller ends the search; effort is counted in steps, not in seconds. With the
+// policies "auto" and "mincut" more budget never gives a slower plan. Every plan returned has been
+// simulated and is within the budget. Pure functions: may be called from any thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,18 +20,25 @@
 #include "tidemark/base/export.h"
 #include "tidemark/base/result.h"
 #include "tidemark/graph/graph.h"
+#include "tidemark/plan/core_search.h"
 #include "tidemark/plan/plan.h"
 #include "tidemark/plan/policies.h"
 
 namespace tidemark {
 
 struct PlanOptions {
-  // One of policies(): "auto" tries all the others and takes the cheapest plan.
+  // One of policies(): "auto" tries what all the others know and takes the cheapest plan.
   std::string policy = "auto";
   // Seconds after which no further schedule is tried. Cuts a search short, never a simulation.
   double time_limit_s = 10;
   // What must stay or must be computed again whatever it costs (wishes.h).
   Wishes wishes = {};
+  // How hard "auto" and "mincut" look, as a multiple of the usual: time goes up with it, the cost
+  // of the plan comes down by less and less.
+  double effort = 1;
+  // Told now and then how far the search is; where it returns false, the search ends with the best
+  // plan so far.
+  std::function<bool(const Progress&)> progress;
   // Also look for the least budget that has a plan (some twenty times the work of one plan).
   bool least_feasible = false;
 };
@@ -63,7 +72,7 @@ struct Frontier {
 
 // Returns the best plan that the policy finds for `graph` within `budget` bytes.
 // Throws std::invalid_argument for an unknown policy, naming those that exist, for a negative
-// budget and for a time limit that is not positive.
+// budget and for a time limit or an effort that is not positive.
 TIDEMARK_API Result<Plan, PlanFailure> plan(const StepGraph& graph, Bytes budget,
                                             const PlanOptions& options = {});
 

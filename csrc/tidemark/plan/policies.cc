@@ -10,6 +10,7 @@
 #include "tidemark/plan/knapsack_planner.h"
 #include "tidemark/plan/online_planner.h"
 #include "tidemark/plan/optimal_segments_planner.h"
+#include "tidemark/plan/repair.h"
 #include "tidemark/plan/revolve_planner.h"
 #include "tidemark/plan/rotor_planner.h"
 #include "tidemark/plan/segments.h"
@@ -17,13 +18,7 @@
 namespace tidemark {
 namespace {
 
-// Polishing simulates the step hundreds of times: only the few best schedules are worth it.
-constexpr std::size_t kPoolSize = 3;
-constexpr int kLeastTrials = 32;
-constexpr int kMostTrials = 120;
-constexpr int kPolishEvents = 150'000;  // in all simulations of one polishing
-
-void keep_all(Search& search) { search.offer(Schedule{}, "keep_all"); }
+void keep_all(Search& search) { search.offer(everything_kept(search.problem()), "keep_all"); }
 
 // Policies that know no budget: the cheapest of their schedules that fits.
 void offer_all(Search& search, std::string_view policy, Workbench::ScheduleMaker make) {
@@ -58,59 +53,12 @@ void dtr_local(Search& search) { online(search, "dtr_local", OnlineScore::kDtrLo
 void lru(Search& search) { online(search, "lru", OnlineScore::kLru); }
 void dte(Search& search) { online(search, "dte", OnlineScore::kDte); }
 
-// The first ones win most often.
-constexpr std::array<LookaheadParameters, 18> kParameters{{
-    {.alpha = 1, .beta = 1, .gamma = 1},
-    {.alpha = 1, .beta = 0.5, .gamma = 1},
-    {.alpha = 1, .beta = 0, .gamma = 1},
-    {.alpha = 0.7, .beta = 1, .gamma = 1},
-    {.alpha = 0.7, .beta = 0.5, .gamma = 1},
-    {.alpha = 0.7, .beta = 0, .gamma = 1},
-    {.alpha = 1.3, .beta = 1, .gamma = 1},
-    {.alpha = 1.3, .beta = 0.5, .gamma = 1},
-    {.alpha = 1.3, .beta = 0, .gamma = 1},
-    {.alpha = 1, .beta = 1, .gamma = 0.6},
-    {.alpha = 0.7, .beta = 1, .gamma = 0.6},
-    {.alpha = 1, .beta = 0.5, .gamma = 0.6},
-    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.05},
-    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.1},
-    {.alpha = 1, .beta = 0, .gamma = 1, .headroom = 0.2},
-    {.alpha = 0.7, .beta = 0.25, .gamma = 1, .headroom = 0.05},
-    {.alpha = 1, .beta = 0.25, .gamma = 1, .headroom = 0.1},
-    {.alpha = 1, .beta = 0.5, .gamma = 1, .headroom = 0.2},
-}};
-constexpr double kNearBound = 1.03;
-// Parts of the room at the peak that a keep set fills; the rest is for replays to come.
-constexpr std::array<double, 3> kShares{0.95, 0.8, 0.4};
-constexpr std::array<LookaheadParameters, 2> kGuided{{
-    {.alpha = 1, .beta = 0.5, .gamma = 1},
-    {.alpha = 0.7, .beta = 0.25, .gamma = 0.6},
-}};
-
-void try_lookahead(Search& search, const LookaheadParameters& parameters,
-                   const std::vector<ValueIndex>& favoured) {
-  auto schedule = search.bench().lookahead().run(search.budget(), parameters, favoured);
-  if (schedule) search.offer(std::move(*schedule), "lookahead");
-}
-
-// So near to what no plan can beat that further parameters are not worth their time.
-bool is_near_the_bound(Search& search, Nanoseconds bound) {
-  if (!search.best()) return false;
-  const auto cost = static_cast<double>(search.best()->simulation.recompute_ns);
-  return cost <= static_cast<double>(bound) * kNearBound;
-}
-
 void look_ahead(Search& search) {
-  const LowerBound& bound = search.bench().bound();
-  const Nanoseconds least = bound.at(search.budget());
-  const auto is_done = [&] { return search.is_over() || is_near_the_bound(search, least); };
-  for (double share : kShares) {
-    const std::vector<ValueIndex> favoured = bound.keep_set(search.budget(), share);
-    for (const LookaheadParameters& parameters : kGuided)
-      if (!is_done()) try_lookahead(search, parameters, favoured);
+  for (const LookaheadParameters& parameters : lookahead_parameters()) {
+    if (search.is_over()) return;
+    const auto schedule = search.bench().lookahead().run(search.budget(), parameters);
+    if (schedule) search.offer_clean(*schedule, "lookahead");
   }
-  for (const LookaheadParameters& parameters : kParameters)
-    if (!is_done()) try_lookahead(search, parameters, {});
 }
 
 struct Policy {
@@ -118,68 +66,56 @@ struct Policy {
   void (*look)(Search&);
 };
 
-void automatic(Search& search);
-
 constexpr Policy kPolicies[] = {
-    {"auto", automatic},       {"keep_all", keep_all}, {"sqrt", square_root},
-    {"lookahead", look_ahead}, {"chen", chen},         {"segments", optimal_segments},
-    {"revolve", revolve},      {"bptt", bptt},         {"rotor", rotor},
-    {"cheap", cheap},          {"knapsack", knapsack}, {"dtr", dtr},
-    {"dtr_local", dtr_local},  {"lru", lru},           {"dte", dte},
+    {"keep_all", keep_all},
+    {"sqrt", square_root},
+    {"lookahead", look_ahead},
+    {"chen", chen},
+    {"segments", optimal_segments},
+    {"revolve", revolve},
+    {"bptt", bptt},
+    {"rotor", rotor},
+    {"cheap", cheap},
+    {"knapsack", knapsack},
+    {"dtr", dtr},
+    {"dtr_local", dtr_local},
+    {"lru", lru},
+    {"dte", dte},
 };
-
-void automatic(Search& search) {
-  for (const auto& look : {keep_all, square_root, look_ahead})
-    if (!search.is_over()) look(search);
-}
+constexpr std::array<std::string_view, 2> kTreePolicies{"auto", "mincut"};
 
 }  // namespace
 
-bool Search::is_late() {
-  if (!is_late_) is_late_ = Clock::now() >= deadline_;
-  return is_late_;
-}
-
-void Search::remember(Candidate candidate, std::string_view policy) {
-  if (!best_ || is_better(candidate, *best_)) {
-    best_ = candidate;
-    policy_ = policy;
-  }
-  const auto place = std::ranges::find_if(
-      pool_, [&](const Found& found) { return is_better(candidate, found.candidate); });
-  pool_.insert(place, {std::move(candidate), policy});
-  if (pool_.size() > kPoolSize) pool_.pop_back();
-}
-
 void Search::offer(Schedule schedule, std::string_view policy) {
-  for (const Found& found : pool_)
-    if (found.candidate.schedule == schedule) return;
   if (auto candidate = judge(problem(), std::move(schedule))) offer(std::move(*candidate), policy);
 }
 
 void Search::offer(Candidate candidate, std::string_view policy) {
-  if (candidate.simulation.peak_bytes <= budget_) remember(std::move(candidate), policy);
+  if (candidate.simulation.peak_bytes > budget_) return;
+  if (best_ && !is_better(candidate, best_->candidate)) return;
+  best_ = Found{std::move(candidate), std::string(policy)};
 }
 
-void Search::polish() {
-  const int num_events = std::max(problem().graph().num_events(), 1);
-  const int num_trials = std::clamp(kPolishEvents / num_events, kLeastTrials, kMostTrials);
-  const std::vector<Found> pool = std::move(pool_);
-  pool_.clear();
-  for (const Found& found : pool) {
-    if (is_late()) return;
-    remember(cleanup(problem(), found.candidate, budget_, num_trials), found.policy);
-  }
+void Search::offer_clean(const Schedule& schedule, std::string_view policy) {
+  Residency residency(bench_.facts());
+  residency.load(schedule);
+  if (residency.peak_bytes() <= budget_) Repair(residency).clean_up(budget_);
+  offer(residency.schedule(), policy);
 }
 
 std::vector<std::string> policies() {
-  std::vector<std::string> names;
+  std::vector<std::string> names(kTreePolicies.begin(), kTreePolicies.end());
   for (const Policy& policy : kPolicies) names.emplace_back(policy.name);
   return names;
 }
 
 bool is_policy(std::string_view name) {
-  return std::ranges::any_of(kPolicies, [name](const Policy& p) { return p.name == name; });
+  return is_tree_policy(name) ||
+         std::ranges::any_of(kPolicies, [name](const Policy& p) { return p.name == name; });
+}
+
+bool is_tree_policy(std::string_view name) {
+  return std::ranges::find(kTreePolicies, name) != kTreePolicies.end();
 }
 
 void look(std::string_view name, Search& search) {

@@ -55,8 +55,8 @@ class RangeTree {
   // Returns the maxima of the tree's nodes at one depth: of equal ranges of points, about
   // `count` of them or as many as there are points.
   void maxima(int count, std::vector<Number>& out) const {
-    const int width = std::min(static_cast<int>(std::bit_floor(static_cast<unsigned>(count))),
-                               size_);
+    const int width =
+        std::min(static_cast<int>(std::bit_floor(static_cast<unsigned>(count))), size_);
     out.assign(most_.begin() + width, most_.begin() + 2 * width);
     for (int i = 0; i < width; ++i)
       for (int node = (width + i) / 2; node > 0; node /= 2) out[i] += added_[node];

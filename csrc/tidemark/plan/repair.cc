@@ -11,6 +11,9 @@ namespace {
 constexpr double kFavour = 30;
 constexpr int kBlocks = 128;
 constexpr int kMostPasses = 3;
+// What a scan costs, in steps of Residency::work().
+constexpr int kScannedPerStep = 16;
+constexpr int kStepsPerPlace = 4;
 
 }  // namespace
 
@@ -19,6 +22,7 @@ Repair::Repair(Residency& residency)
       graph_(residency.problem().graph()),
       is_favoured_(graph_.values.size(), 0),
       is_forbidden_(graph_.values.size(), 0),
+      is_futile_(graph_.values.size(), 0),
       visited_(graph_.events.size(), 0) {
   const ResidencyFacts& facts = residency.facts();
   for (ValueIndex v = 0; v < graph_.num_values(); ++v) {
@@ -67,8 +71,8 @@ Repair::Place Repair::place_of(ValueIndex v, int point) const {
 double Repair::benefit(ValueIndex v, const Place& place, int point, Bytes budget) const {
   const auto bytes = graph_.values[v].bytes;
   const int first = (place.begin + points_per_block_ - 1) / points_per_block_;
-  const int past = std::min(2 * place.next / points_per_block_,
-                            static_cast<int>(block_peaks_.size()));
+  const int past =
+      std::min(2 * place.next / points_per_block_, static_cast<int>(block_peaks_.size()));
   const int own = point / points_per_block_;
   RangeTree::Number sum = 0;
   for (int block = first; block < past; ++block)
@@ -94,6 +98,7 @@ bool Repair::find_closure(EventIndex op, EventIndex at, Bytes budget, double mos
     const EventIndex here = closure_[next];
     if (!problem.is_replayable(here) || here >= at) return false;
     closure_cost_ns_ += graph_.events[here].cost_ns;
+    residency_.add_work(1);
     if (static_cast<double>(closure_cost_ns_) > most_cost) return false;
     for (ValueIndex v : problem.reads(here)) {
       if (residency_.is_there(v, at)) continue;
@@ -110,15 +115,29 @@ bool Repair::find_closure(EventIndex op, EventIndex at, Bytes budget, double mos
   return true;
 }
 
+// The stretch of `v` to cut so that it adds less to the peak at `point`, if it has one.
+Repair::Place Repair::place_at(ValueIndex v, int point) const {
+  if (residency_.covers(v, point)) {
+    const Place place = place_of(v, point);
+    if (place.begin <= point) return place;
+    // The list of replays that uses it may restore it, later than its beginning.
+    return residency_.covers(v, point - 1) ? place_of(v, point - 1) : Place{};
+  }
+  // What a list restores for later.
+  if (point % 2 == 0 && residency_.covers(v, point + 1)) return place_of(v, point + 1);
+  return {};
+}
+
 Repair::Choice Repair::best_cut(int point, const RepairOptions& options) {
   points_per_block_ = residency_.tree().stride(kBlocks);
   residency_.tree().maxima(kBlocks, block_peaks_);
   Choice best{.score = std::numeric_limits<double>::infinity()};
+  residency_.add_work(static_cast<std::int64_t>(cuttable_.size()) / kScannedPerStep + kBlocks);
   for (ValueIndex v : cuttable_) {
-    if (!residency_.covers(v, point) || is_forbidden_[v]) continue;
-    const Place place = place_of(v, point);
-    // Used right there, or not to be used again and only waiting for its handles to go.
-    if (place.next == kNone || place.begin > point || place.next == point / 2) continue;
+    if (!residency_.is_near(v, point) || is_forbidden_[v] || is_futile_[v]) continue;
+    residency_.add_work(kStepsPerPlace);
+    const Place place = place_at(v, point);
+    if (place.next == kNone) continue;
     double weight = is_favoured_[v] ? kFavour : 1;
     if (options.noise > 0) {
       const double unit = static_cast<double>(random_()) / 4294967296.0;
@@ -143,11 +162,7 @@ void Repair::share(EventIndex at, Bytes budget) {
     const auto& runs = residency_.runs(op);
     const auto next = std::ranges::upper_bound(runs, at);
     if (next == runs.end()) continue;
-    const Rerun rerun{*next, op};
-    if (!may_fit_without(rerun, budget)) continue;
-    const std::size_t mark = residency_.log_size();
-    if (!residency_.remove(rerun)) continue;
-    if (residency_.tree().most_in(2 * at, 2 * rerun.at + 1) > budget) residency_.undo_to(mark);
+    remove_if_fits({*next, op}, budget, 0);
   }
 }
 
@@ -173,53 +188,84 @@ bool Repair::cut(ValueIndex v, int point, Bytes budget) {
 
 bool Repair::fit(const RepairOptions& options) {
   random_.seed(options.seed);
+  for (ValueIndex v : futile_) is_futile_[v] = 0;
+  futile_.clear();
   int num_cuts = 0;
   // Cuts that raise another point and are undone by sharing could go on without end.
   const int most_cuts = 64 + 4 * static_cast<int>(cuttable_.size());
   while (residency_.peak_bytes() > options.budget) {
     if (residency_.cost_ns() > options.most_cost_ns || num_cuts > most_cuts) return false;
-    const Choice choice = best_cut(residency_.peak_point(), options);
+    const int point = residency_.peak_point();
+    const Choice choice = best_cut(point, options);
     if (choice.value == kNone) return false;
+    const std::size_t mark = residency_.log_size();
+    const Bytes peak = residency_.peak_bytes();
     apply(choice, options.budget);
     ++num_cuts;
+    if (residency_.tree().most_in(point, point + 1) >= peak) {
+      // What it takes to have the value again takes as much itself.
+      residency_.undo_to(mark);
+      is_futile_[choice.value] = 1;
+      futile_.push_back(choice.value);
+      continue;
+    }
+    for (ValueIndex v : futile_) is_futile_[v] = 0;
+    futile_.clear();
+    if (options.cuts_per_clean_up > 0 && num_cuts % options.cuts_per_clean_up == 0)
+      clean_up(options.budget);
   }
   return true;
 }
 
-// Whether the room for what the replay serves may be there: what it reads may go then.
-bool Repair::may_fit_without(Rerun rerun, Bytes budget) const {
+// What would have to stay instead of the replay, and where.
+Repair::Instead Repair::instead_of(Rerun rerun) const {
+  Instead instead{{2 * rerun.at, 2 * rerun.at + 1}, std::numeric_limits<Bytes>::max()};
   const Problem& problem = residency_.problem();
-  Bytes room = budget;
-  for (ValueIndex v : problem.reads(rerun.op))
-    if (residency_.facts().is_managed[v]) room += graph_.values[v].bytes;
-  return std::ranges::all_of(problem.restores(rerun.op), [&](ValueIndex v) {
-    const bool is_used = residency_.covers(v, 2 * rerun.at + 1) ||
-                         std::ranges::binary_search(residency_.facts().serves[v], rerun.at);
-    if (!is_used) return true;
-    const int begin = residency_.last_point_before(v, rerun.at);
-    return residency_.tree().most_in(begin, 2 * rerun.at) + graph_.values[v].bytes <= room;
-  });
+  for (ValueIndex v : problem.restores(rerun.op)) {
+    if (residency_.last_use_of(rerun, v) == kNone) continue;
+    instead.least_bytes = std::min(instead.least_bytes, graph_.values[v].bytes);
+    instead.points.begin =
+        std::min(instead.points.begin, residency_.last_point_before(v, rerun.at));
+  }
+  return instead;
 }
 
-void Repair::clean_up(Bytes budget) {
+// Takes the replay away if what stays instead fits: what it reads may go then.
+bool Repair::remove_if_fits(Rerun rerun, Bytes budget, Nanoseconds least_cost_ns) {
+  const Instead instead = instead_of(rerun);
+  if (instead.least_bytes < std::numeric_limits<Bytes>::max()) {
+    Bytes room = budget;
+    for (ValueIndex v : residency_.problem().reads(rerun.op))
+      if (residency_.facts().is_managed[v]) room += graph_.values[v].bytes;
+    const auto peak = residency_.tree().most_in(instead.points.begin, 2 * rerun.at);
+    if (peak + instead.least_bytes > room) return false;
+  }
+  const std::size_t mark = residency_.log_size();
+  const Bytes most = std::max(budget, residency_.peak_bytes());
+  if (!residency_.remove(rerun)) return false;
+  if (residency_.tree().most_in(instead.points.begin, instead.points.end) <= budget &&
+      residency_.peak_bytes() <= most && residency_.cost_ns() >= least_cost_ns)
+    return true;
+  residency_.undo_to(mark);
+  return false;
+}
+
+void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns) {
   for (int pass = 0; pass < kMostPasses; ++pass) {
     const std::int64_t before = residency_.num_replays();
     std::vector<Rerun> reruns;
     for (EventIndex at = 0; at < graph_.num_events(); ++at)
       for (EventIndex op : residency_.list(at)) reruns.push_back({at, op});
-    clean_up(budget, std::move(reruns));
+    clean_up(budget, least_cost_ns, std::move(reruns));
     if (residency_.num_replays() == before) return;
   }
 }
 
-void Repair::clean_up(Bytes budget, std::vector<Rerun> reruns) {
+void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns, std::vector<Rerun> reruns) {
   std::ranges::stable_sort(reruns, std::greater{},
                            [&](Rerun r) { return graph_.events[r.op].cost_ns; });
-  for (Rerun rerun : reruns) {
-    if (!residency_.is_listed(rerun.at, rerun.op) || !may_fit_without(rerun, budget)) continue;
-    const std::size_t mark = residency_.log_size();
-    if (residency_.remove(rerun) && residency_.peak_bytes() > budget) residency_.undo_to(mark);
-  }
+  for (Rerun rerun : reruns)
+    if (residency_.is_listed(rerun.at, rerun.op)) remove_if_fits(rerun, budget, least_cost_ns);
 }
 
 }  // namespace tidemark

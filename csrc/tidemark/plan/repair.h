@@ -46,16 +46,20 @@ class TIDEMARK_API Repair {
   // changed nothing, if it cannot be computed again there.
   bool cut(ValueIndex v, int point, Bytes budget);
 
-  // Removes replays, dearest first, while the peak stays within the budget.
-  // REQUIRES: it is.
-  void clean_up(Bytes budget);
+  // Removes replays, dearest first, as long as what stays instead fits the budget and the schedule
+  // costs no less than `least_cost_ns`.
+  void clean_up(Bytes budget, Nanoseconds least_cost_ns = 0);
   // The same for these replays only.
-  void clean_up(Bytes budget, std::vector<Rerun> reruns);
+  void clean_up(Bytes budget, Nanoseconds least_cost_ns, std::vector<Rerun> reruns);
 
  private:
   struct Place {
     int begin = 0;            // point after the last use or the making before
     EventIndex next = kNone;  // next use
+  };
+  struct Instead {
+    Stretch points;
+    Bytes least_bytes = 0;  // of one value that would have to stay
   };
   struct Choice {
     ValueIndex value = kNone;
@@ -66,16 +70,20 @@ class TIDEMARK_API Repair {
   double benefit(ValueIndex v, const Place& place, int point, Bytes budget) const;
   bool find_closure(EventIndex op, EventIndex at, Bytes budget, double most_cost);
   bool can_stay_within(ValueIndex v, EventIndex at, Bytes budget) const;
+  Place place_at(ValueIndex v, int point) const;
   Choice best_cut(int point, const RepairOptions& options);
   void apply(const Choice& choice, Bytes budget);
   void share(EventIndex at, Bytes budget);
-  bool may_fit_without(Rerun rerun, Bytes budget) const;
+  Instead instead_of(Rerun rerun) const;
+  bool remove_if_fits(Rerun rerun, Bytes budget, Nanoseconds least_cost_ns);
 
   Residency& residency_;
   const StepGraph& graph_;
   std::vector<ValueIndex> cuttable_;
   std::vector<char> is_favoured_;
   std::vector<char> is_forbidden_;
+  std::vector<char> is_futile_;  // a cut of it was tried at the present peak and did not help
+  std::vector<ValueIndex> futile_;
   std::mt19937 random_;
   // The closure found last.
   std::vector<EventIndex> closure_;

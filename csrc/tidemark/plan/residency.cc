@@ -14,8 +14,7 @@ EventIndex end_of_version(const Problem& problem, ValueIndex v) {
   const Value& value = problem.graph().values[v];
   const bool has_gap = problem.first_gap(v) < problem.first_gap(v + 1);
   // As dropped_curve has it: without a gap, handles keep the value past the last hold.
-  const EventIndex end =
-      has_gap ? problem.end_of(v, value.holds.back()) : problem.natural_end(v);
+  const EventIndex end = has_gap ? problem.end_of(v, value.holds.back()) : problem.natural_end(v);
   const bool is_overwritten = value.overwritten_at != kNone;
   return std::min(is_overwritten ? std::min(end, value.overwritten_at) : end,
                   problem.graph().num_events());
@@ -134,9 +133,7 @@ bool Residency::is_there(ValueIndex v, EventIndex at) const {
   return is_held(v, at) || is_covered(v, list_point(at));
 }
 
-bool Residency::can_stay(ValueIndex v, EventIndex at) const {
-  return can_stay(v, at, at);
-}
+bool Residency::can_stay(ValueIndex v, EventIndex at) const { return can_stay(v, at, at); }
 
 // Whether the copy of `v` made last before `from` may stay until `until`.
 bool Residency::can_stay(ValueIndex v, EventIndex from, EventIndex until) const {
@@ -160,7 +157,8 @@ int Residency::last_point_before(ValueIndex v, EventIndex at) const {
 }
 
 // Returns the last event before `until` that uses the copy made at `from`, or kNone.
-EventIndex Residency::last_use(ValueIndex v, EventIndex from, EventIndex until, bool is_restored) {
+EventIndex Residency::last_use(ValueIndex v, EventIndex from, EventIndex until,
+                               bool is_restored) const {
   EventIndex last = kNone;
   for (EventIndex serve : facts_.serves[v]) {
     if (serve >= until) break;
@@ -193,8 +191,6 @@ void Residency::find_stretches(ValueIndex v, std::vector<Stretch>& out) {
   bool is_restored = false;
   EventIndex from = value.producer;
   std::size_t next = 0;
-  bool is_followed = false;
-  int end_of_first = 0;
   for (bool is_last = false; !is_last; is_restored = true) {
     while (next < runs.size() && is_held(v, runs[next])) ++next;
     is_last = next == runs.size();
@@ -202,23 +198,9 @@ void Residency::find_stretches(ValueIndex v, std::vector<Stretch>& out) {
     const EventIndex last = last_use(v, from, until, is_restored);
     work_ += 2;
     const int end = last == kNone ? 0 : list_point(last) + 1;
-    if (is_restored) {
-      is_followed |= last != kNone;
-      cover(v, {event_point(from), end}, out);
-    } else {
-      end_of_first = end;
-    }
+    cover(v, {event_point(from), end}, out);
     if (!is_last) from = runs[next++];
   }
-  // A plan drops the first copy only if another follows; else its handles keep it to their end.
-  if (!is_followed && !facts_.serves[v].empty()) {
-    const EventIndex natural_end = std::min(problem().natural_end(v), graph_.num_events());
-    end_of_first = std::max(end_of_first, list_point(natural_end));
-  }
-  std::vector<Stretch>& first = scratch_first_;
-  first.clear();
-  cover(v, {event_point(value.producer), end_of_first}, first);
-  out.insert(out.begin(), first.begin(), first.end());
 }
 
 void Residency::touch_value(ValueIndex v) {
@@ -354,8 +336,7 @@ Interval Residency::changed_since(std::size_t size) const {
   return changed;
 }
 
-// The last event that uses the copy of `v` that the replay makes, its own list included, or kNone.
-EventIndex Residency::last_use_of(Rerun rerun, ValueIndex v) {
+EventIndex Residency::last_use_of(Rerun rerun, ValueIndex v) const {
   if (is_held(v, rerun.at)) return kNone;
   const auto& runs = runs_[rerun.op];
   const auto next = std::ranges::upper_bound(runs, rerun.at);
@@ -364,17 +345,16 @@ EventIndex Residency::last_use_of(Rerun rerun, ValueIndex v) {
 }
 
 // Whether what the replay restores can stay from before, as long as it is used.
-bool Residency::can_be_without(Rerun rerun) {
+bool Residency::can_be_without(Rerun rerun) const {
   return std::ranges::all_of(problem().restores(rerun.op), [&](ValueIndex v) {
     const EventIndex last = last_use_of(rerun, v);
     return last == kNone || is_served(v, last) || is_held(v, last) || can_stay(v, rerun.at, last);
   });
 }
 
-bool Residency::is_used(Rerun rerun) {
-  return std::ranges::any_of(problem().restores(rerun.op), [&](ValueIndex v) {
-    return last_use_of(rerun, v) != kNone;
-  });
+bool Residency::is_used(Rerun rerun) const {
+  return std::ranges::any_of(problem().restores(rerun.op),
+                             [&](ValueIndex v) { return last_use_of(rerun, v) != kNone; });
 }
 
 // Replays before `at` that were there only for what `op` reads.

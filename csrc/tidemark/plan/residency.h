@@ -47,13 +47,15 @@ struct TIDEMARK_API ResidencyFacts {
   explicit ResidencyFacts(const Problem& problem);
 
   const Problem& problem;
-  std::vector<std::vector<Stretch>> held;  // per value: ascending, gaps that may not be dropped filled
-  std::vector<std::vector<EventIndex>> serves;  // per value: events that end a gap of problem.gaps()
-  std::vector<char> is_managed;                 // made by the step
-  std::vector<Bytes> made_bytes;                // per op: new blocks of a replay
-  std::vector<Bytes> burst_bytes;               // per op: what a replay needs on top for a moment
-  std::vector<std::vector<InPlace>> writes;     // per op: those that a replay repeats
-  std::vector<RangeTree::Number> curve;         // per point: with every gap dropped
+  std::vector<std::vector<Stretch>>
+      held;  // per value: ascending, gaps that may not be dropped filled
+  std::vector<std::vector<EventIndex>>
+      serves;                                // per value: events that end a gap of problem.gaps()
+  std::vector<char> is_managed;              // made by the step
+  std::vector<Bytes> made_bytes;             // per op: new blocks of a replay
+  std::vector<Bytes> burst_bytes;            // per op: what a replay needs on top for a moment
+  std::vector<std::vector<InPlace>> writes;  // per op: those that a replay repeats
+  std::vector<RangeTree::Number> curve;      // per point: with every gap dropped
 };
 
 class TIDEMARK_API Residency {
@@ -79,6 +81,10 @@ class TIDEMARK_API Residency {
   bool covers(ValueIndex v, int point) const {
     return spans_[v].begin <= point && point < spans_[v].end && is_covered(v, point);
   }
+  // Whether it may do so within a point of `point`; quick.
+  bool is_near(ValueIndex v, int point) const {
+    return spans_[v].begin <= point + 1 && point <= spans_[v].end;
+  }
   // The lists that hold `op`, ascending.
   const std::vector<EventIndex>& runs(EventIndex op) const { return runs_[op]; }
   // The replays at an event, ascending.
@@ -91,6 +97,9 @@ class TIDEMARK_API Residency {
   bool can_stay(ValueIndex v, EventIndex at) const;
   // Returns the point from which `v` would have to stay for that.
   int last_point_before(ValueIndex v, EventIndex at) const;
+
+  // Returns the last event that uses the copy of `v` that a listed replay makes, or kNone.
+  EventIndex last_use_of(Rerun rerun, ValueIndex v) const;
 
   // Adds replays of `ops`, none of them listed there yet, to the list of `at`. What they read and
   // do not restore themselves stays until then.
@@ -111,6 +120,8 @@ class TIDEMARK_API Residency {
 
   // Elementary steps so far: the measure of work that limits searches.
   std::int64_t work() const noexcept { return work_; }
+  // Counts work done by others on it.
+  void add_work(std::int64_t steps) noexcept { work_ += steps; }
 
  private:
   struct Change {
@@ -121,7 +132,7 @@ class TIDEMARK_API Residency {
   void settle();
   void find_stretches(ValueIndex v, std::vector<Stretch>& out);
   void cover(ValueIndex v, Stretch stretch, std::vector<Stretch>& out) const;
-  EventIndex last_use(ValueIndex v, EventIndex from, EventIndex until, bool is_restored);
+  EventIndex last_use(ValueIndex v, EventIndex from, EventIndex until, bool is_restored) const;
   void touch_value(ValueIndex v);
   void touch_list(EventIndex at);
   void update_value(ValueIndex v);
@@ -131,9 +142,8 @@ class TIDEMARK_API Residency {
   bool is_covered(ValueIndex v, int point) const;
   bool is_served(ValueIndex v, EventIndex at) const;
   bool can_stay(ValueIndex v, EventIndex from, EventIndex until) const;
-  EventIndex last_use_of(Rerun rerun, ValueIndex v);
-  bool can_be_without(Rerun rerun);
-  bool is_used(Rerun rerun);
+  bool can_be_without(Rerun rerun) const;
+  bool is_used(Rerun rerun) const;
   void remove_unused(EventIndex at, EventIndex op);
 
   const ResidencyFacts& facts_;
@@ -146,7 +156,7 @@ class TIDEMARK_API Residency {
   std::vector<Bytes> list_bytes_;
   Nanoseconds cost_ns_ = 0;
   std::int64_t num_replays_ = 0;
-  std::int64_t work_ = 0;
+  mutable std::int64_t work_ = 0;
   std::vector<Change> log_;
   // Work in progress.
   std::vector<ValueIndex> touched_values_;
@@ -154,7 +164,6 @@ class TIDEMARK_API Residency {
   std::vector<char> is_value_touched_;
   std::vector<char> is_list_touched_;
   std::vector<Stretch> scratch_;
-  std::vector<Stretch> scratch_first_;
   struct Temporary {
     int reads_left = 0;
     bool is_there = false;

@@ -59,12 +59,12 @@ void Ruin::cut_a_stretch(Bytes budget) {
 }
 
 // Replays that restore something across the events that this round has changed.
-void Ruin::clean_up_nearby(Bytes budget, std::size_t mark) {
+void Ruin::clean_up_nearby(const RuinOptions& options, std::size_t mark) {
   const auto [first, last] = residency_.changed_since(mark);
   std::vector<Rerun> near;
   for (EventIndex at = first; at <= last; ++at)
     for (EventIndex op : residency_.list(at)) near.push_back({at, op});
-  repair_.clean_up(budget, std::move(near));
+  repair_.clean_up(options.budget, options.enough_ns, std::move(near));
 }
 
 void Ruin::round(const RuinOptions& options, double tolerance) {
@@ -78,15 +78,16 @@ void Ruin::round(const RuinOptions& options, double tolerance) {
   else
     cut_a_stretch(options.budget);
   const double slack = kind < 8 ? kSlack : kSlack + 0.03;
-  const bool fits =
-      repair_.fit({.budget = options.budget,
-                   .most_cost_ns = static_cast<Nanoseconds>(before * slack) + 1,
-                   .noise = below(2) == 0 ? 0.3 : 1.0,
-                   .seed = random_()});
-  if (fits) clean_up_nearby(options.budget, mark);
+  const bool fits = repair_.fit({.budget = options.budget,
+                                 .most_cost_ns = static_cast<Nanoseconds>(before * slack) + 1,
+                                 .noise = below(2) == 0 ? 0.3 : 1.0,
+                                 .seed = static_cast<std::uint32_t>(random_())});
+  if (fits) clean_up_nearby(options, mark);
   for (ValueIndex v : forbidden_) repair_.forbid(v, false);
   forbidden_.clear();
-  if (fits && static_cast<double>(residency_.cost_ns()) <= before * (1 + tolerance)) {
+  const bool is_good = residency_.cost_ns() >= options.enough_ns &&
+                       static_cast<double>(residency_.cost_ns()) <= before * (1 + tolerance);
+  if (fits && is_good) {
     if (residency_.log_size() > mark) collect();
   } else {
     residency_.undo_to(mark);
@@ -104,7 +105,7 @@ void Ruin::run(const RuinOptions& options) {
     const auto done = static_cast<double>(residency_.work() - begin);
     const double left = 1 - done / static_cast<double>(options.work);
     if (left <= 0 || reruns_.empty()) break;
-    if (i % kRoundsBetweenQuestions == 0 && options.is_cancelled && options.is_cancelled()) break;
+    if (i % kRoundsBetweenQuestions == 0 && options.stop && options.stop()) break;
     round(options, options.tolerance * left);
     if (residency_.cost_ns() > best_cost) continue;
     best_cost = residency_.cost_ns();

@@ -22,13 +22,13 @@ struct RuinOptions {
   Bytes budget = 0;
   // Steps of Residency::work() after which it ends.
   std::int64_t work = 0;
-  // Ends where the cost is down to this.
+  // Ends where the cost is down to this, and never goes below.
   Nanoseconds enough_ns = 0;
   // How much dearer than the current schedule an accepted one may be at first, as a part of it.
   double tolerance = 3e-4;
   std::uint32_t seed = 1;
   // Asked now and then; ends where it returns true.
-  std::function<bool()> is_cancelled;
+  std::function<bool()> stop;
 };
 
 class TIDEMARK_API Ruin {
@@ -46,7 +46,7 @@ class TIDEMARK_API Ruin {
   void remove_a_run();
   void cut_a_stretch(Bytes budget);
   void remove(Rerun rerun, bool is_forbidden);
-  void clean_up_nearby(Bytes budget, std::size_t mark);
+  void clean_up_nearby(const RuinOptions& options, std::size_t mark);
   void collect();
   int below(int n) { return static_cast<int>(random_() % static_cast<std::uint32_t>(n)); }
 

@@ -59,7 +59,7 @@ StepGraph two_saved() {
 TEST(KeepCut, ChargesTheDroppedAncestorsOfWhatIsDropped) {
   const StepGraph graph = two_saved();
   const Problem problem(graph);
-  const KeepCut cut(problem, 2);
+  KeepCut cut(problem, 2);
   Nanoseconds bound = 0;
   EXPECT_EQ(cut.within(140, bound).kept, (std::vector<ValueIndex>{1, 2}));
   EXPECT_EQ(bound, 0);
@@ -76,12 +76,12 @@ TEST(KeepCut, HoldsWithinTheRoom) {
     const Problem problem(graph);
     const EventIndex event = problem.unplanned().peak_event;
     if (graph.events[event].kind == EventKind::kUnpack) continue;
-    const KeepCut cut(problem, event);
+    KeepCut cut(problem, event);
     const Bytes all = cut.at_price(0).kept_bytes;
     Nanoseconds last = 0;
     for (const Bytes room : {all, all / 2, all / 4, Bytes{0}}) {
       Nanoseconds bound = 0;
-      const Cut choice = cut.within(room, bound);
+      const Cut& choice = cut.within(room, bound);
       if (choice.kept_bytes <= room) {
         EXPECT_LE(bound, choice.recompute_ns) << seed;
       }

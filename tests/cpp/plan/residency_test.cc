@@ -6,7 +6,7 @@
 #include <random>
 
 #include "plan/random_graph.h"
-#include "tidemark/plan/cleanup.h"
+#include "tidemark/plan/candidate.h"
 
 namespace tidemark {
 namespace {
@@ -61,7 +61,10 @@ class RandomMoves {
   std::mt19937 random_;
 };
 
+// It may count too much where a list restores what handles still keep; never too little.
 TEST(Residency, AgreesWithTheSimulatorAfterEveryMove) {
+  int num_moves = 0;
+  int num_higher = 0;
   for (int seed = 0; seed < 300; ++seed) {
     const bool is_recorded = seed % 3 != 0;
     const StepGraph graph = random_graph(seed, {.num_ops = 4 + seed % 20,
@@ -71,16 +74,19 @@ TEST(Residency, AgreesWithTheSimulatorAfterEveryMove) {
     const ResidencyFacts facts(problem);
     Residency residency(facts);
     RandomMoves moves(residency, seed);
-    EXPECT_EQ(residency.peak_bytes(), problem.unplanned().peak_bytes) << seed;
+    EXPECT_LE(residency.peak_bytes(), problem.unplanned().peak_bytes) << seed;
     for (int i = 0; i < 25; ++i) {
       moves.move();
       const auto judged = judge(problem, residency.schedule());
       ASSERT_TRUE(judged) << seed << ' ' << i;
-      ASSERT_EQ(residency.peak_bytes(), judged->simulation.peak_bytes) << seed << ' ' << i;
+      ASSERT_GE(residency.peak_bytes(), judged->simulation.peak_bytes) << seed << ' ' << i;
+      ++num_moves;
+      num_higher += residency.peak_bytes() > judged->simulation.peak_bytes;
       ASSERT_EQ(residency.cost_ns(), judged->simulation.recompute_ns) << seed << ' ' << i;
       ASSERT_EQ(residency.num_replays(), judged->simulation.num_replays) << seed << ' ' << i;
     }
   }
+  EXPECT_LT(num_higher * 200, num_moves) << num_higher << " of " << num_moves;
 }
 
 TEST(Residency, UndoesMovesToTheByte) {

@@ -1,0 +1,53 @@
+// BudgetTree: the core's plans for all budgets, so that more memory is never slower.
+//
+// A heuristic may find a dearer plan for more bytes. Here every answer lies between two others: the
+// range from the floor to the unplanned peak is halved again and again around the budget asked for;
+// the plan of each half-way budget is searched with the plans of the two ends at hand, is no
+// dearer than the one for less memory and no cheaper than the one for more. The half-way budgets
+// depend on the step alone, so all budgets share them, and two budgets part only where one of them
+// holds a plan that the other cannot: the cost never rises with the budget, by construction. It
+// also means that every plan grows out of its neighbours' (budget continuation).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include "tidemark/base/export.h"
+#include "tidemark/plan/core_search.h"
+#include "tidemark/plan/policies.h"
+
+namespace tidemark {
+
+class TIDEMARK_API BudgetTree {
+ public:
+  // The workbench must outlive this.
+  BudgetTree(Workbench& bench, Bytes floor, CoreOptions options);
+
+  // Returns the plan for `budget`, or nothing.
+  const Found* best_within(Bytes budget);
+
+  // Returns the plan of the least budget that has one.
+  const Found& least();
+
+ private:
+  // Two neighbouring answers: budgets from `from` on have `below`, from above's peak on `above`.
+  struct Between {
+    Bytes from = 0;
+    const Found* below = nullptr;
+    const Found* above = nullptr;
+  };
+  bool can_be_halved(const Between& between) const;
+  const Found* look_between(const Between& between, Bytes budget);
+
+  Bytes floor_;
+  Bytes range_;
+  Nanoseconds step_ns_;
+  bool is_small_;
+  CoreSearch search_;
+  Found everything_kept_;
+  std::map<Bytes, std::optional<Found>> plans_;  // by half-way budget
+};
+
+}  // namespace tidemark

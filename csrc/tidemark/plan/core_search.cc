@@ -1,0 +1,170 @@
+#include "tidemark/plan/core_search.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "tidemark/plan/ruin.h"
+#include "tidemark/plan/segments.h"
+
+namespace tidemark {
+namespace {
+
+constexpr std::size_t kPoolSize = 3;
+// So near to what no plan can beat that looking on is not worth its time.
+constexpr double kNearBound = 1.001;
+// Nothing to win but less than this part of the step's time is as good as nothing.
+constexpr double kTrifle = 2e-4;
+// A gain of this part of the step's time is worth all of the work.
+constexpr double kMuch = 0.02;
+constexpr double kSlack = 1.5;
+constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
+// Parts of the room at the peak that a keep set fills; the rest is for replays to come.
+constexpr double kWide = 0.95;
+constexpr double kMiddle = 0.8;
+constexpr double kNarrow = 0.4;
+constexpr LookaheadParameters kGuided{.alpha = 1, .beta = 0.5, .gamma = 1};
+constexpr LookaheadParameters kGuidedByBytes{.alpha = 0.7, .beta = 0.25, .gamma = 0.6};
+// Parts of the work that ruin and recreate puts into the plans of the pool, best first.
+constexpr double kShares[kPoolSize] = {0.5, 0.25, 0.25};
+
+}  // namespace
+
+CoreSearch::CoreSearch(Workbench& bench, CoreOptions options)
+    : bench_(bench), options_(std::move(options)), residency_(bench.facts()), repair_(residency_) {}
+
+// What a cheaper plan could save at most, as a part of the step's time.
+double CoreSearch::most_gain() const {
+  if (pool_.empty()) return 1;
+  const Nanoseconds least = std::max(
+      least_cost_ns_, static_cast<Nanoseconds>(static_cast<double>(bound_ns_) * kNearBound));
+  return static_cast<double>(pool_.front().cost_ns - least) /
+         static_cast<double>(std::max<Nanoseconds>(1, bench_.problem().unplanned().step_ns));
+}
+
+bool CoreSearch::is_done() const { return is_stopped() || most_gain() < kTrifle; }
+
+void CoreSearch::favour(double share) {
+  repair_.favour(share > 0 ? bench_.bound().keep_set(budget_, share) : std::vector<ValueIndex>{});
+}
+
+// Remembers the residency's schedule if it is among the few cheapest.
+void CoreSearch::keep(std::string_view policy) {
+  const Nanoseconds cost = residency_.cost_ns();
+  if (cost < least_cost_ns_) return;
+  if (pool_.size() == kPoolSize && pool_.back().cost_ns <= cost) return;
+  Kept kept{residency_.schedule(), cost, policy};
+  for (const Kept& other : pool_)
+    if (other.cost_ns == cost && other.schedule == kept.schedule) return;
+  pool_.insert(std::ranges::upper_bound(pool_, cost, {}, &Kept::cost_ns), std::move(kept));
+  if (pool_.size() > kPoolSize) pool_.pop_back();
+}
+
+void CoreSearch::offer(std::string_view policy) {
+  if (residency_.peak_bytes() > budget_) return;
+  repair_.clean_up(budget_, least_cost_ns_);
+  keep(policy);
+}
+
+void CoreSearch::loosen(const Found& below) {
+  residency_.load(below.candidate.schedule);
+  keep(below.policy);
+  offer(below.policy);
+}
+
+// What is much dearer than the best before it is cleaned up will not be the best after.
+Nanoseconds CoreSearch::most_cost_ns() const {
+  if (pool_.empty()) return kEndless;
+  return static_cast<Nanoseconds>(static_cast<double>(pool_.front().cost_ns) * kSlack);
+}
+
+void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
+  residency_.load(above.candidate.schedule);
+  if (repair_.fit({.budget = budget_,
+                   .most_cost_ns = most_cost_ns(),
+                   .cuts_per_clean_up = cuts_per_clean_up}))
+    offer("mincut");
+}
+
+void CoreSearch::fit_from_scratch(double share) {
+  favour(share);
+  residency_.load({});
+  if (repair_.fit({.budget = budget_, .most_cost_ns = most_cost_ns()})) offer("mincut");
+  favour(0);
+}
+
+void CoreSearch::follow(const LookaheadParameters& parameters, double share) {
+  std::vector<ValueIndex> favoured;
+  if (share > 0) favoured = bench_.bound().keep_set(budget_, share);
+  const auto schedule = bench_.lookahead().run(budget_, parameters, favoured);
+  residency_.add_work(8 * bench_.problem().graph().num_events());
+  if (!schedule) return;
+  residency_.load(*schedule);
+  offer("lookahead");
+}
+
+void CoreSearch::construct() {
+  const std::pair<LookaheadParameters, double> followed[] = {
+      {kGuided, kWide}, {kGuided, kMiddle}, {kGuidedByBytes, kMiddle}, {kGuided, kNarrow},
+      {{}, 0},          {{.beta = 0}, 0}};
+  for (double share : {0.0, kWide, kMiddle})
+    if (!is_done()) fit_from_scratch(share);
+  for (const auto& [parameters, share] : followed)
+    if (!is_done()) follow(parameters, share);
+  if (!options_.with_baselines) return;
+  for (const Candidate& candidate : bench_.candidates("sqrt", segment_schedules)) {
+    if (candidate.simulation.peak_bytes > budget_) continue;
+    residency_.load(candidate.schedule);
+    offer("sqrt");
+  }
+}
+
+// For budgets where the quick ways lead nowhere.
+void CoreSearch::construct_by_force() {
+  for (const LookaheadParameters& parameters : lookahead_parameters())
+    if (!is_done()) follow(parameters, 0);
+}
+
+void CoreSearch::improve() {
+  const std::vector<Kept> pool = pool_;
+  for (std::size_t i = 0; i < pool.size() && !is_done(); ++i) {
+    residency_.load(pool[i].schedule);
+    const double share = kShares[i] * std::min(1.0, most_gain() / kMuch);
+    const auto work = static_cast<std::int64_t>(static_cast<double>(options_.work) * share);
+    Ruin(residency_)
+        .run({.budget = budget_,
+              .work = work,
+              .enough_ns = std::max(least_cost_ns_, bound_ns_),
+              .stop = options_.stop});
+    keep(pool[i].policy);
+  }
+}
+
+// Costs rise ever faster with every byte less: half-way between two budgets a plan of half the
+// difference in cost is as good as those are.
+bool CoreSearch::is_between_neighbours(const Found* below, const Found& above) const {
+  if (below == nullptr || pool_.empty()) return false;
+  return pool_.front().cost_ns - above.cost_ns() <= (below->cost_ns() - above.cost_ns()) / 2;
+}
+
+std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Found& above) {
+  if (options_.told) options_.told({.num_searches = num_searches_++, .budget_bytes = budget});
+  budget_ = budget;
+  least_cost_ns_ = above.cost_ns();
+  bound_ns_ = bench_.bound().at_peak(budget);
+  pool_.clear();
+  if (below != nullptr) loosen(*below);
+  if (!is_done()) tighten(above, 0);
+  if (!is_between_neighbours(below, above)) construct();
+  if (pool_.empty()) tighten(above, 8);
+  if (pool_.empty()) construct_by_force();
+  improve();
+  for (Kept& kept : pool_) {
+    auto candidate = judge(bench_.problem(), std::move(kept.schedule));
+    if (candidate && candidate->simulation.peak_bytes <= budget)
+      return Found{std::move(*candidate), std::string(kept.policy)};
+  }
+  return below != nullptr ? std::optional(*below) : std::nullopt;
+}
+
+}  // namespace tidemark

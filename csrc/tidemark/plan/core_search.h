@@ -1,0 +1,86 @@
+// CoreSearch: the cheapest schedule for one budget, from all constructors, cheapest first.
+//
+// The plans for a little less and a little more memory are loosened and tightened (budget
+// continuation); the greedy repair starts from everything kept, with and without the keep set of
+// the minimum cut; the look-ahead executor follows keep sets of several sizes; ruin and recreate
+// goes on from the best. Whoever comes within a hair of the lower bound ends the search. All of
+// them work on one Residency; the winner is simulated.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "tidemark/base/export.h"
+#include "tidemark/plan/policies.h"
+#include "tidemark/plan/repair.h"
+#include "tidemark/plan/residency.h"
+
+namespace tidemark {
+
+// How far a search is.
+struct Progress {
+  int num_searches = 0;  // budgets looked at so far, the one asked for and others on the way to it
+  Bytes budget_bytes = 0;
+};
+
+struct CoreOptions {
+  // Steps that ruin and recreate may take, and with it the order of the whole search.
+  std::int64_t work = 0;
+  // Whether the schedules of other policies take part.
+  bool with_baselines = true;
+  Stop stop;
+  // Told before every search of a budget.
+  std::function<void(const Progress&)> told;
+};
+
+class TIDEMARK_API CoreSearch {
+ public:
+  // The workbench must outlive this.
+  CoreSearch(Workbench& bench, CoreOptions options);
+
+  // Returns the cheapest plan found within `budget` that is no cheaper than `above`, the plan for
+  // more memory, and no dearer than `below`, the plan for less, if there is one.
+  std::optional<Found> run(Bytes budget, const Found* below, const Found& above);
+
+  // Whether it was told to stop.
+  bool is_stopped() const { return options_.stop && options_.stop(); }
+
+  // Steps so far, as Residency::work() counts.
+  std::int64_t work() const noexcept { return residency_.work(); }
+
+ private:
+  struct Kept {
+    Schedule schedule;
+    Nanoseconds cost_ns = 0;
+    std::string_view policy;
+  };
+  void construct();
+  void construct_by_force();
+  void loosen(const Found& below);
+  void tighten(const Found& above, int cuts_per_clean_up);
+  void fit_from_scratch(double share);
+  void follow(const LookaheadParameters& parameters, double share);
+  void improve();
+  void offer(std::string_view policy);
+  void keep(std::string_view policy);
+  double most_gain() const;
+  bool is_done() const;
+  bool is_between_neighbours(const Found* below, const Found& above) const;
+  Nanoseconds most_cost_ns() const;
+  void favour(double share);
+
+  Workbench& bench_;
+  CoreOptions options_;
+  Residency residency_;
+  Repair repair_;
+  Bytes budget_ = 0;
+  Nanoseconds least_cost_ns_ = 0;  // never cheaper than the plan for more memory
+  Nanoseconds bound_ns_ = 0;
+  int num_searches_ = 0;
+  std::vector<Kept> pool_;  // the few cheapest, cheapest first
+};
+
+}  // namespace tidemark
