@@ -47,15 +47,14 @@ const Found* BudgetTree::best_within(Bytes budget) {
     const Bytes half = between.from + (between.above->peak_bytes() - between.from) / 2;
     const Found* found = look_between(between, half);
     const bool fits = found != nullptr && found->peak_bytes() <= budget;
-    if (budget >= half) {
+    if (found == nullptr || budget >= half) {
+      // A plan for more memory may yet turn out to need less than half.
       between.from = half;
       between.below = found;
     } else if (fits) {
       return found;
-    } else if (found != nullptr) {
-      between.above = found;
     } else {
-      return nullptr;
+      between.above = found;
     }
   }
   return between.below;

@@ -9,6 +9,7 @@ namespace tidemark {
 namespace {
 
 constexpr double kFavour = 30;
+constexpr double kEndless = std::numeric_limits<double>::infinity();
 constexpr int kBlocks = 128;
 constexpr int kMostPasses = 3;
 // What a scan costs, in steps of Residency::work().
@@ -93,13 +94,15 @@ bool Repair::find_closure(EventIndex op, EventIndex at, Bytes budget, double mos
   const Problem& problem = residency_.problem();
   closure_.assign(1, op);
   closure_cost_ns_ = 0;
+  is_closure_too_dear_ = false;
   visited_[op] = ++visit_;
   for (std::size_t next = 0; next < closure_.size(); ++next) {
     const EventIndex here = closure_[next];
     if (!problem.is_replayable(here) || here >= at) return false;
     closure_cost_ns_ += graph_.events[here].cost_ns;
     residency_.add_work(1);
-    if (static_cast<double>(closure_cost_ns_) > most_cost) return false;
+    is_closure_too_dear_ = static_cast<double>(closure_cost_ns_) > most_cost;
+    if (is_closure_too_dear_) return false;
     for (ValueIndex v : problem.reads(here)) {
       if (residency_.is_there(v, at)) continue;
       const EventIndex producer = graph_.values[v].producer;
@@ -128,6 +131,15 @@ Repair::Place Repair::place_at(ValueIndex v, int point) const {
   return {};
 }
 
+// What must run at `at` so that `v` need not lie in memory until then. What it reads may stay in
+// the room that `v` leaves if it cannot be had otherwise.
+bool Repair::find_closure_instead_of(ValueIndex v, EventIndex at, Bytes budget, double most_cost) {
+  const EventIndex op = graph_.values[v].producer;
+  return find_closure(op, at, budget, most_cost) ||
+         (!is_closure_too_dear_ &&
+          find_closure(op, at, budget + graph_.values[v].bytes, most_cost));
+}
+
 Repair::Choice Repair::best_cut(int point, const RepairOptions& options) {
   points_per_block_ = residency_.tree().stride(kBlocks);
   residency_.tree().maxima(kBlocks, block_peaks_);
@@ -147,7 +159,7 @@ Repair::Choice Repair::best_cut(int point, const RepairOptions& options) {
     const double most_cost = best.score / per_cost;
     const EventIndex producer = graph_.values[v].producer;
     if (residency_.is_listed(place.next, producer)) continue;
-    if (!find_closure(producer, place.next, options.budget, most_cost)) continue;
+    if (!find_closure_instead_of(v, place.next, options.budget, most_cost)) continue;
     // Something must be paid for every cut, or one of no cost would be made again and again.
     const double score = std::max(static_cast<double>(closure_cost_ns_), 1.0) * per_cost;
     if (score < best.score) best = {v, place.next, score};
@@ -167,8 +179,7 @@ void Repair::share(EventIndex at, Bytes budget) {
 }
 
 void Repair::apply(const Choice& choice, Bytes budget) {
-  find_closure(graph_.values[choice.value].producer, choice.at, budget,
-               std::numeric_limits<double>::infinity());
+  find_closure_instead_of(choice.value, choice.at, budget, kEndless);
   residency_.add(choice.at, closure_);
   share(choice.at, budget);
 }
@@ -179,8 +190,7 @@ bool Repair::cut(ValueIndex v, int point, Bytes budget) {
   const EventIndex producer = graph_.values[v].producer;
   if (place.next == kNone || place.begin > point || residency_.is_listed(place.next, producer))
     return false;
-  if (!find_closure(producer, place.next, budget, std::numeric_limits<double>::infinity()))
-    return false;
+  if (!find_closure_instead_of(v, place.next, budget, kEndless)) return false;
   residency_.add(place.next, closure_);
   share(place.next, budget);
   return true;

@@ -69,6 +69,7 @@ class TIDEMARK_API Repair {
   Place place_of(ValueIndex v, int point) const;
   double benefit(ValueIndex v, const Place& place, int point, Bytes budget) const;
   bool find_closure(EventIndex op, EventIndex at, Bytes budget, double most_cost);
+  bool find_closure_instead_of(ValueIndex v, EventIndex at, Bytes budget, double most_cost);
   bool can_stay_within(ValueIndex v, EventIndex at, Bytes budget) const;
   Place place_at(ValueIndex v, int point) const;
   Choice best_cut(int point, const RepairOptions& options);
@@ -88,6 +89,7 @@ class TIDEMARK_API Repair {
   // The closure found last.
   std::vector<EventIndex> closure_;
   Nanoseconds closure_cost_ns_ = 0;
+  bool is_closure_too_dear_ = false;
   std::vector<int> visited_;
   int visit_ = 0;
   std::vector<RangeTree::Number> block_peaks_;

@@ -186,6 +186,15 @@ TEST(Planner, SaysNoWithTheNearestYes) {
   EXPECT_FALSE(validate(step, *nearest));
 }
 
+TEST(Planner, HasAPlanForTheLeastBudgetThatItNames) {
+  for (int seed = 0; seed < 60; ++seed) {
+    const StepGraph step = random_graph(seed, {.num_ops = 10 + 2 * seed});
+    const auto answer = plan(step, 1);
+    ASSERT_FALSE(answer);
+    EXPECT_TRUE(plan(step, answer.failure().least_feasible_bytes)) << seed;
+  }
+}
+
 TEST(Planner, RefusesUnknownPoliciesAndNegativeBudgets) {
   const StepGraph step = random_graph(1);
   EXPECT_THROW(static_cast<void>(plan(step, 100, {.policy = "magic"})), std::invalid_argument);
