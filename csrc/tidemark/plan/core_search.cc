@@ -18,6 +18,8 @@ constexpr double kTrifle = 2e-4;
 // A gain of this part of the step's time is worth all of the work.
 constexpr double kMuch = 0.02;
 constexpr double kSlack = 1.5;
+// What one repair may take, in multiples of what ruin and recreate may.
+constexpr std::int64_t kFitWork = 4;
 constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
 // Parts of the room at the peak that a keep set fills; the rest is for replays to come.
 constexpr double kWide = 0.95;
@@ -82,6 +84,7 @@ void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
   residency_.load(above.candidate.schedule);
   if (repair_.fit({.budget = budget_,
                    .most_cost_ns = most_cost_ns(),
+                   .most_work = kFitWork * options_.work,
                    .cuts_per_clean_up = cuts_per_clean_up}))
     offer("mincut");
 }
@@ -89,14 +92,17 @@ void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
 void CoreSearch::fit_from_scratch(double share) {
   favour(share);
   residency_.load({});
-  if (repair_.fit({.budget = budget_, .most_cost_ns = most_cost_ns()})) offer("mincut");
+  if (repair_.fit({.budget = budget_,
+                   .most_cost_ns = most_cost_ns(),
+                   .most_work = kFitWork * options_.work}))
+    offer("mincut");
   favour(0);
 }
 
 void CoreSearch::follow(const LookaheadParameters& parameters, double share) {
   std::vector<ValueIndex> favoured;
   if (share > 0) favoured = bench_.bound().keep_set(budget_, share);
-  const auto schedule = bench_.lookahead().run(budget_, parameters, favoured);
+  const auto schedule = bench_.lookahead().run(budget_, parameters, favoured, most_cost_ns());
   residency_.add_work(8 * bench_.problem().graph().num_events());
   if (!schedule) return;
   residency_.load(*schedule);

@@ -118,11 +118,12 @@ struct Idle {
 class Executor {
  public:
   Executor(const Problem& problem, const Lookahead::Course& course, Bytes limit,
-           const LookaheadParameters& parameters)
+           const LookaheadParameters& parameters, Nanoseconds most_cost_ns)
       : problem_(problem),
         graph_(problem.graph()),
         course_(course),
         limit_(limit),
+        most_cost_ns_(most_cost_ns),
         parameters_(parameters),
         items_(graph_.values.size()),
         tail_ends_(graph_.events.size() + 2),
@@ -172,6 +173,9 @@ class Executor {
   const StepGraph& graph_;
   const Lookahead::Course& course_;
   Bytes limit_;
+  Nanoseconds most_cost_ns_;
+  Nanoseconds cost_ns_ = 0;
+  int num_replays_ = 0;
   LookaheadParameters parameters_;
   std::vector<Item> items_;
   std::vector<Idle> idle_;
@@ -353,6 +357,9 @@ void Executor::release_reads(EventIndex op) {
 
 bool Executor::replay(EventIndex e, EventIndex index) {
   const Event& op = graph_.events[index];
+  cost_ns_ += op.cost_ns;
+  if (cost_ns_ > most_cost_ns_) return false;
+  if (++num_replays_ > Lookahead::kMostReplays * graph_.num_events()) return false;
   Bytes burst = op.workspace_bytes;
   std::vector<ValueIndex> consumed;
   for (const InPlace& write : op.in_place) {
@@ -452,12 +459,13 @@ Lookahead::Lookahead(const Problem& problem)
 Lookahead::~Lookahead() = default;
 
 std::optional<Schedule> Lookahead::run(Bytes limit, const LookaheadParameters& parameters,
-                                       const std::vector<ValueIndex>& favoured) const {
+                                       const std::vector<ValueIndex>& favoured,
+                                       Nanoseconds most_cost_ns) const {
   std::vector<std::pair<ValueIndex, EventIndex>> required;
   // Each round learns of one value that must stay; most graphs have none.
   constexpr int kRounds = 24;
   for (int round = 0; round < kRounds; ++round) {
-    Executor executor(problem_, *course_, limit, parameters);
+    Executor executor(problem_, *course_, limit, parameters, most_cost_ns);
     for (const auto& [value, until] : required) executor.require(value, until);
     for (ValueIndex v : favoured) executor.favour(v);
     if (executor.run()) {

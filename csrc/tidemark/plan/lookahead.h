@@ -7,6 +7,7 @@
 // next use in the place of staleness. Cost: one scan over the idle values per value given up.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,9 +39,14 @@ class TIDEMARK_API Lookahead {
   ~Lookahead();
 
   // Returns what to replay so that the step stays within `limit`, or nothing if these parameters
-  // find no way. The caller simulates it: the executor's own sums are a guide, not a promise.
+  // find no way, or none that costs less than `most_cost_ns` and runs no op more often than
+  // kMostReplays times on the average. The caller simulates it: the executor's own sums are a
+  // guide, not a promise.
   std::optional<Schedule> run(Bytes limit, const LookaheadParameters& parameters,
-                              const std::vector<ValueIndex>& favoured = {}) const;
+                              const std::vector<ValueIndex>& favoured = {},
+                              Nanoseconds most_cost_ns = kEndless) const;
+  static constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
+  static constexpr int kMostReplays = 12;
 
   struct Course;
 

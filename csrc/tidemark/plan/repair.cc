@@ -203,8 +203,10 @@ bool Repair::fit(const RepairOptions& options) {
   int num_cuts = 0;
   // Cuts that raise another point and are undone by sharing could go on without end.
   const int most_cuts = 64 + 4 * static_cast<int>(cuttable_.size());
+  const std::int64_t begin = residency_.work();
   while (residency_.peak_bytes() > options.budget) {
     if (residency_.cost_ns() > options.most_cost_ns || num_cuts > most_cuts) return false;
+    if (residency_.work() - begin > options.most_work) return false;
     const int point = residency_.peak_point();
     const Choice choice = best_cut(point, options);
     if (choice.value == kNone) return false;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct RepairOptions {
   Bytes budget = 0;
   // Give up where the schedule costs more than this.
   Nanoseconds most_cost_ns = std::numeric_limits<Nanoseconds>::max();
+  // Give up after so many steps of Residency::work().
+  std::int64_t most_work = std::numeric_limits<std::int64_t>::max();
   // Clean up after so many cuts as well as at the end; 0: only at the end. Good near the floor.
   int cuts_per_clean_up = 0;
   // Scores are multiplied by exp of a number within +-noise.

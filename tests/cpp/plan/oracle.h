@@ -48,12 +48,14 @@ class Oracle {
     for (EventIndex e = 0; e < graph_.num_events() && !layer_.empty(); ++e) {
       end_holds(e);
       const bool is_unpack = graph_.events[e].kind == EventKind::kUnpack;
-      if (is_unpack || (!graph_.has_runtime_actions && graph_.events[e].kind == EventKind::kOp))
-        run_lists(e);
+      const bool acts_first =
+          is_unpack || (!graph_.has_runtime_actions && graph_.events[e].kind == EventKind::kOp);
+      if (acts_first) run_lists(e);
+      if (acts_first) drop_some();
       std::erase_if(layer_, [&](const auto& entry) {
         return problem_.dropped()[e].peak + bytes(entry.first.there) > budget_;
       });
-      if (is_actionable(graph_, e)) drop_some();
+      if (!acts_first && is_actionable(graph_, e)) drop_some();
     }
     std::optional<Nanoseconds> least;
     for (const auto& [state, cost] : layer_)

@@ -42,20 +42,16 @@ void compare(const StepGraph& step, int seed, Score& score) {
 }
 
 TEST(Oracle, IsMetByAutoOnNearlyAllSmallSteps) {
-  Score recorded;
-  Score foreign;
-  for (int seed = 0; seed < 500; ++seed) {
-    compare(random_graph(seed, {.num_ops = 3 + seed % 2}), seed, recorded);
+  Score score;
+  for (int seed = 0; seed < 540; ++seed) {
+    compare(random_graph(seed, {.num_ops = 3 + seed % 2}), seed, score);
     const testing::RandomGraphOptions options{
         .num_ops = 3, .with_in_place = false, .has_runtime_actions = false};
-    compare(random_graph(seed, options), seed, foreign);
+    compare(random_graph(seed, options), seed, score);
   }
-  EXPECT_GT(recorded.num_cases + foreign.num_cases, 2000);
-  for (const Score& score : {recorded, foreign}) {
-    EXPECT_GE(score.num_optimal * 100, score.num_cases * 97)
-        << score.num_optimal << " of " << score.num_cases << ", without a plan "
-        << score.num_missed;
-  }
+  EXPECT_GT(score.num_cases, 2000);
+  EXPECT_GE(score.num_optimal * 1000, score.num_cases * 990)
+      << score.num_optimal << " of " << score.num_cases << ", without a plan " << score.num_missed;
 }
 
 }  // namespace
