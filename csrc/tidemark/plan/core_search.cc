@@ -99,10 +99,10 @@ void CoreSearch::fit_from_scratch(double share) {
   favour(0);
 }
 
-void CoreSearch::follow(const LookaheadParameters& parameters, double share) {
+void CoreSearch::follow(const LookaheadParameters& parameters, double share, Bytes limit) {
   std::vector<ValueIndex> favoured;
   if (share > 0) favoured = bench_.bound().keep_set(budget_, share);
-  const auto schedule = bench_.lookahead().run(budget_, parameters, favoured, most_cost_ns());
+  const auto schedule = bench_.lookahead().run(limit, parameters, favoured, most_cost_ns());
   residency_.add_work(8 * bench_.problem().graph().num_events());
   if (!schedule) return;
   residency_.load(*schedule);
@@ -116,7 +116,7 @@ void CoreSearch::construct() {
   for (double share : {0.0, kWide, kMiddle})
     if (!is_done()) fit_from_scratch(share);
   for (const auto& [parameters, share] : followed)
-    if (!is_done()) follow(parameters, share);
+    if (!is_done()) follow(parameters, share, budget_);
   if (!options_.with_baselines) return;
   for (const Candidate& candidate : bench_.candidates("sqrt", segment_schedules)) {
     if (candidate.simulation.peak_bytes > budget_) continue;
@@ -125,10 +125,17 @@ void CoreSearch::construct() {
   }
 }
 
-// For budgets where the quick ways lead nowhere.
+// For budgets where the quick ways lead nowhere: the first plan will do. What the executor finds
+// for a little less may fit, and without costs in its score it does not hang on how they were
+// measured.
 void CoreSearch::construct_by_force() {
-  for (const LookaheadParameters& parameters : lookahead_parameters())
-    if (!is_done()) follow(parameters, 0);
+  for (double share : {1.0, 0.97, 0.94, 0.9}) {
+    const auto limit = static_cast<Bytes>(static_cast<double>(budget_) * share);
+    for (double beta : {1.0, 0.5, 0.0})
+      if (pool_.empty() && !is_done()) follow({.beta = beta, .gamma = 0}, 0, limit);
+    for (const LookaheadParameters& parameters : lookahead_parameters())
+      if (pool_.empty() && !is_done()) follow(parameters, 0, limit);
+  }
 }
 
 void CoreSearch::improve() {

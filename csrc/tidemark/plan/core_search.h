@@ -62,7 +62,7 @@ class TIDEMARK_API CoreSearch {
   void loosen(const Found& below);
   void tighten(const Found& above, int cuts_per_clean_up);
   void fit_from_scratch(double share);
-  void follow(const LookaheadParameters& parameters, double share);
+  void follow(const LookaheadParameters& parameters, double share, Bytes limit);
   void improve();
   void offer(std::string_view policy);
   void keep(std::string_view policy);
