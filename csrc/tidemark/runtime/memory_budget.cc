@@ -36,7 +36,9 @@ MemoryBudget::MemoryBudget(Bytes memory, MemoryBudgetOptions options)
   check_memory(memory);
   const std::string obstacle = self_check_obstacle();
   TORCH_CHECK_NOT_IMPLEMENTED(obstacle.empty(), "tidemark: ", obstacle);
-  if (options_.plan) prior_ = std::make_shared<const PlanScript>(*options_.plan);
+  if (options_.plan) {
+    prior_ = std::make_shared<const PlanScript>(*options_.plan, /*is_trusted=*/false);
+  }
   allocator().acquire();
   install_engine_proxy();
 }
@@ -190,7 +192,7 @@ void MemoryBudget::plan_variant(Variant& variant) {
   // A plan that was given for this very step is followed. One from an estimate may be for its ops
   // and sizes, and still promise another peak: workspace was modelled there and is known here.
   if (prior_ != nullptr && prior_->plan().graph_hash == variant.graph_hash &&
-      keeps_promise(*prior_, variant.graph)) {
+      is_valid_for(*prior_, variant.graph) && keeps_promise(*prior_, variant.graph)) {
     variant.script = prior_;
     variant.failure.reset();
     if (variant.peak_bytes() <= memory_) return;

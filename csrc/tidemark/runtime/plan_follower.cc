@@ -107,7 +107,7 @@ void PlanFollower::op_ended(const TapedOp& op, at::ArrayRef<c10::IValue> returns
   compare(*op.facts, {op.facts->name_hash, flow_hash(tape_, op), shape_hash(returns)});
   if (!is_following_) return;
   const EventActions* actions = script_->ops()[next_op_++].actions;
-  if (actions != nullptr) execute(*actions, {});
+  if (actions != nullptr) act(*actions, {});
 }
 
 void PlanFollower::untaped_op_ended(const OpFacts& facts, at::ArrayRef<c10::IValue> returns) {
@@ -168,43 +168,75 @@ void PlanFollower::before_unpack(const SavedHandle& first) {
   ++next_unpack_;
   std::vector<SavedHandle*> served;
   for (HandleNumber number : event.handles) {
-    SavedHandle* handle =
-        number < static_cast<HandleNumber>(handles_.size()) ? handles_[number] : nullptr;
+    const bool is_known = number >= 0 && number < static_cast<HandleNumber>(handles_.size());
+    SavedHandle* handle = is_known ? handles_[number] : nullptr;
     if (handle == nullptr || handle->is_pending) continue;
     handle->is_pending = true;
     if (!handle->is_managed()) continue;
     ++handle->value->num_pending;
     served.push_back(handle);
   }
-  if (event.actions != nullptr) execute(*event.actions, served);
+  if (event.actions != nullptr) act(*event.actions, served);
   for (SavedHandle* handle : served) {
     ValueState& value = *handle->value;
     if (!value.kept && !value.serving) value.serving = tape_.find(value.key);
   }
 }
 
-// Replays, then keeps, then drops. A drop leaves the handles about to be served their value.
-void PlanFollower::execute(const EventActions& actions, const std::vector<SavedHandle*>& served) {
+void PlanFollower::act(const EventActions& actions, const std::vector<SavedHandle*>& served) {
+  const bool is_checked = script_->is_trusted() || kind_ == StepKind::kPlanned;
   for (const Action& action : actions.actions) {
-    if (action.kind != ActionKind::kReplay && key_of(action.target).block == kNone) {
+    if (is_checked && action.kind != ActionKind::kReplay && key_of(action.target).block == kNone) {
       return differ(StepKind::kDiverged, "the plan names a value that no op has shown yet");
     }
   }
   const Busy busy(is_busy_);
   ++num_executed_;
+  execute(is_checked ? actions.actions : possible_part(actions.actions), served);
+}
+
+// Of what a plan from elsewhere asks: keeping what is there or can be made again, and dropping what
+// can. What that takes is held until then, as for a value that was evicted.
+std::vector<Action> PlanFollower::possible_part(const std::vector<Action>& asked) {
+  std::vector<Action> possible;
+  AnchorSearch search(tape_);
+  for (const Action& action : asked) {
+    if (action.kind == ActionKind::kReplay) continue;  // what is missing is found by itself
+    const ValueKey key = key_of(action.target);
+    if (key.block == kNone || key.version < 0) continue;
+    const bool is_kept = action.kind == ActionKind::kKeep && tape_.is_resident(key);
+    if (!is_kept && !search.is_recomputable(key)) continue;
+    possible.push_back(action);
+    if (action.kind != ActionKind::kDrop) continue;
+    ValueState& value = tape_.value(key);
+    value.anchors = search.anchors(key);
+    for (const Ref& anchor : value.anchors) {
+      const SeenStorage& seen = *anchor.seen();
+      if (recorder_ == nullptr || seen.version != kNone) continue;
+      recorder_->refer({seen.block, tape_.block(seen.block).version});
+    }
+  }
+  return possible;
+}
+
+// Replays, then keeps, then drops. A drop leaves the handles about to be served their value.
+void PlanFollower::execute(const std::vector<Action>& actions,
+                           const std::vector<SavedHandle*>& served) {
   std::vector<std::int32_t> ops;
   ValueSet targets;
   for (const SavedHandle* handle : served) targets.insert(handle->value->key);
-  for (const Action& action : actions.actions) {
+  for (const Action& action : actions) {
     if (action.kind == ActionKind::kReplay) {
       ops.push_back(script_->forward_op_of(action.target));
     } else if (action.kind == ActionKind::kKeep) {
       targets.insert(key_of(action.target));
     }
   }
+  std::vector<Ref> held;  // the replays must not be given room by what is asked for itself
   if (kind_ == StepKind::kAdapted) {  // what the plan reads may have been given back
     std::vector<ValueKey> missing;
     for (const ValueKey key : targets) {
+      if (Ref resident = tape_.find(key)) held.push_back(std::move(resident));
       const ValueState& value = tape_.value(key);
       if (!value.kept && !value.serving) missing.push_back(key);
     }
@@ -215,11 +247,18 @@ void PlanFollower::execute(const EventActions& actions, const std::vector<SavedH
   for (auto& [key, ref] : restored) {
     ValueState& value = tape_.value(key);
     if (value.num_pending > 0 && !value.kept) value.serving = std::move(ref);
+    if (!value.anchors.empty() && !is_dropped_by(actions, key)) value.anchors.clear();
   }
-  for (const Action& action : actions.actions) {
+  for (const Action& action : actions) {
     if (action.kind == ActionKind::kKeep) keep(key_of(action.target), restored);
     if (action.kind == ActionKind::kDrop) drop(tape_.value(key_of(action.target)));
   }
+}
+
+bool PlanFollower::is_dropped_by(const std::vector<Action>& actions, ValueKey key) const {
+  return std::any_of(actions.begin(), actions.end(), [&](const Action& action) {
+    return action.kind == ActionKind::kDrop && key_of(action.target) == key;
+  });
 }
 
 void PlanFollower::keep(ValueKey key, RestoredValues& restored) {

@@ -76,7 +76,10 @@ class PlanFollower {
   };
   void compare(const OpFacts& facts, const OpHashes& hashes);
   bool switch_script(const OpHashes& hashes);
-  void execute(const EventActions& actions, const std::vector<SavedHandle*>& served);
+  void act(const EventActions& actions, const std::vector<SavedHandle*>& served);
+  std::vector<Action> possible_part(const std::vector<Action>& asked);
+  void execute(const std::vector<Action>& actions, const std::vector<SavedHandle*>& served);
+  bool is_dropped_by(const std::vector<Action>& actions, ValueKey key) const;
   void keep(ValueKey key, RestoredValues& restored);
   void drop(ValueState& value);
   void differ(StepKind kind, std::string what);

@@ -2,6 +2,8 @@
 
 #include <map>
 #include <set>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "tidemark/graph/hash.h"
@@ -25,7 +27,8 @@ std::uint64_t shape_hash(const std::vector<std::string>& shapes) {
 
 }  // namespace
 
-PlanScript::PlanScript(Plan plan) : plan_(std::move(plan)) {
+PlanScript::PlanScript(Plan plan, bool is_trusted)
+    : plan_(std::move(plan)), is_trusted_(is_trusted) {
   std::unordered_map<EventIndex, const EventActions*> actions;
   for (const auto& entry : plan_.actions) actions[entry.event] = &entry;
   auto actions_at = [&](EventIndex event) -> const EventActions* {
@@ -43,9 +46,20 @@ PlanScript::PlanScript(Plan plan) : plan_(std::move(plan)) {
                     actions_at(item.event)});
   }
   for (const auto& value : plan_.values) values_[value.value] = {value.block, value.version};
-  mark_replayed();
+  check_replays();
   mark_replayed();
   entry_bytes_ = plan_.signature.entry.total_bytes();
+}
+
+void PlanScript::check_replays() const {
+  for (const auto& entry : plan_.actions) {
+    for (const Action& action : entry.actions) {
+      if (action.kind != ActionKind::kReplay || op_of_event_.count(action.target) > 0) continue;
+      throw std::invalid_argument("plan: actions of event " + std::to_string(entry.event) +
+                                  " replay event " + std::to_string(action.target) +
+                                  ", which is no forward op of the plan's signature");
+    }
+  }
 }
 
 // A value is dropped to be computed again. If one is not (the recorded step had no further use for

@@ -35,19 +35,25 @@ struct PlannedValue {
 
 class PlanScript {
  public:
-  explicit PlanScript(Plan plan);
+  // `is_trusted`: made by a planner for this process's own steps. Of another plan, one that was
+  // read from a file, a step that is not the one it was made for does only what is possible. Throws
+  // std::invalid_argument if it replays what is no forward op of its signature.
+  explicit PlanScript(Plan plan, bool is_trusted = true);
   const Plan& plan() const { return plan_; }
   const std::vector<ExpectedOp>& ops() const { return ops_; }
   const std::vector<ExpectedUnpack>& unpacks() const { return unpacks_; }
   std::int32_t forward_op_of(EventIndex event) const { return op_of_event_.at(event); }
   PlannedValue value_of(ValueIndex value) const { return values_.at(value); }
+  bool is_trusted() const { return is_trusted_; }
   bool drops_anything() const { return !plan_.actions.empty(); }
   Bytes entry_bytes() const { return entry_bytes_; }
 
  private:
+  void check_replays() const;
   void mark_replayed();
 
   Plan plan_;
+  bool is_trusted_;
   std::vector<ExpectedOp> ops_;
   std::vector<ExpectedUnpack> unpacks_;
   std::unordered_map<EventIndex, std::int32_t> op_of_event_;

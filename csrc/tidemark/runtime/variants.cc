@@ -6,6 +6,7 @@
 
 #include "tidemark/plan/signature.h"
 #include "tidemark/plan/simulate.h"
+#include "tidemark/plan/validate.h"
 
 namespace tidemark {
 namespace {
@@ -64,6 +65,14 @@ bool keeps_promise(const PlanScript& script, const StepGraph& graph) {
   const Plan& plan = script.plan();
   const Bytes offset = graph.entry.total_bytes() - script.entry_bytes();
   return simulate(graph, plan).peak_bytes == plan.peak_bytes + offset;
+}
+
+bool is_valid_for(const PlanScript& script, const StepGraph& graph) {
+  Plan plan = script.plan();
+  if (plan.signature.items != signature(graph).items) return false;
+  const auto violation = validate(graph, plan);
+  // Times were others when it was made; what it promises in bytes is compared with care elsewhere.
+  return !violation || violation->rule >= Rule::kWrongRecompute;
 }
 
 const std::vector<LiveBlock>& EntryState::blocks() {

@@ -43,6 +43,10 @@ struct Variant {
 // does not touch.
 bool keeps_promise(const PlanScript& script, const StepGraph& graph);
 
+// Whether a plan from elsewhere may be followed to the letter in the step of `graph`: it has the
+// step's own signature and breaks no rule.
+bool is_valid_for(const PlanScript& script, const StepGraph& graph);
+
 // What is alive when a step begins.
 class EntryState {
  public:
