@@ -10,7 +10,7 @@ BUILD := cmake --build --parallel $(JOBS) --preset
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo test test-all fuzz bench lint format clean
+.PHONY: help setup build modules demo test test-all fuzz fuzz-readers bench lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -43,6 +43,18 @@ SEED ?= 1
 fuzz: modules  ## random training programs against stock torch: make fuzz SECONDS=600 SEED=7
 	@cmake --build build/dev --target tidemark_counting_allocator
 	@PYTHONPATH=$(CURDIR)/tests/python:$(PYTHONPATH) python -m fuzzing $(SECONDS) $(SEED)
+
+CLANG ?= $(firstword $(foreach name,clang++ clang++-18 clang++-16 clang++-15,$(shell command -v $(name))))
+fuzz-readers: setup  ## hostile text for the readers, by libFuzzer: make fuzz-readers SECONDS=600
+	@test -n "$(CLANG)" || { echo "please run: apt-get install clang"; exit 1; }
+	@cmake --preset fuzzer --log-level=WARNING -DCMAKE_CXX_COMPILER=$(CLANG)
+	@$(BUILD) fuzzer --target tidemark_graph_fuzzer tidemark_plan_fuzzer tidemark_bytes_fuzzer
+	@for reader in graph plan bytes; do \
+	  mkdir -p out/fuzz/$$reader; \
+	  build/fuzzer/tests/fuzz/tidemark_$${reader}_fuzzer -max_total_time=$(SECONDS) -seed=$(SEED) \
+	    -timeout=10 -rss_limit_mb=1024 -max_len=65536 -artifact_prefix=out/fuzz/$$reader- \
+	    out/fuzz/$$reader tests/fuzz/corpus/$$reader || exit 1; \
+	done
 
 bench: setup  ## measure, in C++ and in Python; results go to out/
 	@$(CONFIGURE) release

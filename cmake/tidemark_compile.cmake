@@ -39,6 +39,7 @@ function(tidemark_sanitize target)
   list(TRANSFORM kinds REPLACE "^asan$" "address")
   list(TRANSFORM kinds REPLACE "^ubsan$" "undefined")
   list(TRANSFORM kinds REPLACE "^tsan$" "thread")
+  list(TRANSFORM kinds REPLACE "^fuzzer$" "fuzzer-no-link")  # its main comes with the fuzz targets
   list(JOIN kinds "," joined)
   target_compile_options(${target} PRIVATE -fsanitize=${joined} -fno-omit-frame-pointer
                                            -fno-sanitize-recover=all)
