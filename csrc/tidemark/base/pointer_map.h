@@ -33,7 +33,7 @@ class PointerMap {
 
   // Sets the value at `key`, which must not be nullptr.
   Value& insert_or_assign(const void* key, Value value) {
-    if (2 * (size_ + 1) > slots_.size()) grow();
+    if (2 * size_ >= mask_) grow();
     std::size_t i = home_of(key);
     while (slots_[i].key != nullptr && slots_[i].key != key) i = next(i);
     if (slots_[i].key == nullptr) ++size_;
@@ -85,13 +85,14 @@ class PointerMap {
   std::size_t home_of(const void* key) const noexcept {
     return (reinterpret_cast<std::uintptr_t>(key) * 0x9e3779b97f4a7c15ull) >> shift_;
   }
-  std::size_t next(std::size_t i) const noexcept { return (i + 1) & (slots_.size() - 1); }
+  std::size_t next(std::size_t i) const noexcept { return (i + 1) & mask_; }
 
   void grow() {
     constexpr std::size_t kFirstSize = 64;
     constexpr int kFirstShift = 58;
     std::vector<Slot> old = std::move(slots_);
     slots_ = std::vector<Slot>(old.empty() ? kFirstSize : 2 * old.size());
+    mask_ = slots_.size() - 1;
     shift_ = old.empty() ? kFirstShift : shift_ - 1;
     size_ = 0;
     for (Slot& slot : old) {
@@ -100,6 +101,7 @@ class PointerMap {
   }
 
   std::vector<Slot> slots_;  // their number is a power of two
+  std::size_t mask_ = 0;     // their number less one; 0: there are none
   std::size_t size_ = 0;
   int shift_ = 0;
 };

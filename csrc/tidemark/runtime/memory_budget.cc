@@ -90,6 +90,7 @@ void MemoryBudget::enter() {
   StepOptions options;
   options.limit = memory_;
   options.find_place = find_place_;
+  options.may_leave_tail = may_leave_tail_;
   choose_plan(options);
   options.check_writes = options_.check_writes;
   options.record |= options_.check_writes;  // it looks at every op
@@ -123,6 +124,7 @@ void MemoryBudget::leave(bool aborted) {
   unseen_write_ = step->unseen_write();
   count(outcome);
   variants_.note_use(outcome.script.get());
+  may_leave_tail_ = may_leave_tail_ && !outcome.has_surprising_tail;
   if (outcome.kind == StepKind::kPlanned && outcome.peak_bytes != *outcome.promised_bytes) {
     last_.difference = "the peak differs from the promised one";
   }

@@ -163,6 +163,7 @@ class TIDEMARK_API MemoryBudget {
   // How many more steps to watch until a form of the step is recorded that no plan knew.
   int num_to_watch_ = 0;
   std::optional<UnknownForm> unknown_form_;
+  bool may_leave_tail_ = true;
 };
 
 }  // namespace tidemark

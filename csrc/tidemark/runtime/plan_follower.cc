@@ -92,6 +92,20 @@ bool PlanFollower::is_done() const {
          num_executed_ == script_->plan().actions.size() && tape_.num_dropped() == 0;
 }
 
+bool PlanFollower::leaves_alone(std::int32_t block) const {
+  if (kind_ != StepKind::kPlanned) return false;
+  const std::int32_t number = tape_.block(block).forward_number;
+  if (number == kNone) return true;  // no forward op has touched it yet: it is older than the step
+  if (script_->acts_on(number)) return false;
+  return !may_switch() || std::none_of(alternatives_.begin(), alternatives_.end(),
+                                       [&](const auto& other) { return other->acts_on(number); });
+}
+
+bool PlanFollower::is_in_tail() const {
+  return kind_ == StepKind::kPlanned && !may_switch() && next_op_ > script_->tail_begin() &&
+         num_executed_ == script_->plan().actions.size() && tape_.num_dropped() == 0;
+}
+
 void PlanFollower::differ(StepKind kind, std::string what) {
   if (kind == StepKind::kDiverged) is_following_ = false;
   if (difference_.empty() || kind == StepKind::kDiverged) difference_ = std::move(what);
@@ -136,22 +150,34 @@ void PlanFollower::compare(const OpFacts& facts, const OpHashes& hashes) {
 // Another script that agrees with everything so far; none once the present one has acted, nor one
 // that should have: what it would have kept may be gone.
 bool PlanFollower::switch_script(const OpHashes& hashes) {
-  if (num_executed_ > 0 || kind_ != StepKind::kPlanned) return false;
+  if (!may_switch()) return false;
   const std::size_t index = next_op_;
-  const auto& known = script_->ops();
   for (const auto& other : alternatives_) {
     const auto& ops = other->ops();
     if (ops.size() <= index || ops[index].shape_hash != hashes.shape) continue;
     if (hashes.flow ? ops[index].flow_hash != *hashes.flow : ops[index].name_hash != hashes.name) {
       continue;
     }
-    const auto end = known.begin() + static_cast<std::ptrdiff_t>(index);
-    if (!std::equal(known.begin(), end, ops.begin(), are_equal)) continue;
-    if (acts_before(*other, index, next_unpack_)) continue;
+    if (!can_take_over(*other)) continue;
     script_ = other;
     return true;
   }
   return false;
+}
+
+// Whether it began like this and has nothing undone. REQUIRES: it is as long as the step is by now.
+bool PlanFollower::can_take_over(const PlanScript& other) const {
+  const auto& known = script_->ops();
+  const auto end = known.begin() + static_cast<std::ptrdiff_t>(next_op_);
+  return std::equal(known.begin(), end, other.ops().begin(), are_equal) &&
+         !acts_before(other, next_op_, next_unpack_);
+}
+
+void PlanFollower::step_ended() {
+  if (!may_switch() || next_op_ == script_->ops().size()) return;
+  for (const auto& other : alternatives_) {
+    if (other->ops().size() == next_op_ && can_take_over(*other)) script_ = other;
+  }
 }
 
 void PlanFollower::before_unpack(const SavedHandle& first) {
@@ -166,7 +192,7 @@ void PlanFollower::before_unpack(const SavedHandle& first) {
                                            " was not planned here");
   }
   ++next_unpack_;
-  std::vector<SavedHandle*> served;
+  c10::SmallVector<SavedHandle*, 8> served;
   for (HandleNumber number : event.handles) {
     const bool is_known = number >= 0 && number < static_cast<HandleNumber>(handles_.size());
     SavedHandle* handle = is_known ? handles_[number] : nullptr;
@@ -183,7 +209,7 @@ void PlanFollower::before_unpack(const SavedHandle& first) {
   }
 }
 
-void PlanFollower::act(const EventActions& actions, const std::vector<SavedHandle*>& served) {
+void PlanFollower::act(const EventActions& actions, c10::ArrayRef<SavedHandle*> served) {
   const bool is_checked = script_->is_trusted() || kind_ == StepKind::kPlanned;
   for (const Action& action : actions.actions) {
     if (is_checked && action.kind != ActionKind::kReplay && key_of(action.target).block == kNone) {
@@ -220,8 +246,7 @@ std::vector<Action> PlanFollower::possible_part(const std::vector<Action>& asked
 }
 
 // Replays, then keeps, then drops. A drop leaves the handles about to be served their value.
-void PlanFollower::execute(const std::vector<Action>& actions,
-                           const std::vector<SavedHandle*>& served) {
+void PlanFollower::execute(const std::vector<Action>& actions, c10::ArrayRef<SavedHandle*> served) {
   std::vector<std::int32_t> ops;
   ValueSet targets;
   for (const SavedHandle* handle : served) targets.insert(handle->value->key);

@@ -58,6 +58,11 @@ class PlanFollower {
   bool may_replay_next() const;
   // Whether every action of the plan is executed and everything it dropped is restored or gone.
   bool is_done() const;
+  // Whether every action so far and to come leaves the block alone, whatever is followed.
+  bool leaves_alone(std::int32_t block) const;
+  // Whether the rest of the step can do without it: the plan is done, backward is over, and what
+  // followed was known so far.
+  bool is_in_tail() const;
 
   // Follows no further.
   void leave_plan() { is_following_ = false; }
@@ -65,6 +70,8 @@ class PlanFollower {
   // A forward op has ended. Without a tape only its name and the shapes of its results count.
   void op_ended(const TapedOp& op, at::ArrayRef<c10::IValue> returns);
   void untaped_op_ended(const OpFacts& facts, at::ArrayRef<c10::IValue> returns);
+  // No op follows. Of the scripts that could still be followed, it was the one that ends here.
+  void step_ended();
   // `first` is about to be served and is not part of an unpack that was already seen.
   void before_unpack(const SavedHandle& first);
 
@@ -76,14 +83,18 @@ class PlanFollower {
   };
   void compare(const OpFacts& facts, const OpHashes& hashes);
   bool switch_script(const OpHashes& hashes);
-  void act(const EventActions& actions, const std::vector<SavedHandle*>& served);
+  bool can_take_over(const PlanScript& other) const;
+  void act(const EventActions& actions, c10::ArrayRef<SavedHandle*> served);
   std::vector<Action> possible_part(const std::vector<Action>& asked);
-  void execute(const std::vector<Action>& actions, const std::vector<SavedHandle*>& served);
+  void execute(const std::vector<Action>& actions, c10::ArrayRef<SavedHandle*> served);
   bool is_dropped_by(const std::vector<Action>& actions, ValueKey key) const;
   void keep(ValueKey key, RestoredValues& restored);
   void drop(ValueState& value);
   void differ(StepKind kind, std::string what);
   ValueKey key_of(ValueIndex value) const;
+  bool may_switch() const {
+    return kind_ == StepKind::kPlanned && num_executed_ == 0 && !alternatives_.empty();
+  }
 
   Tape& tape_;
   std::vector<SavedHandle*>& handles_;

@@ -38,14 +38,20 @@ PlanScript::PlanScript(Plan plan, bool is_trusted)
   for (const auto& item : plan_.signature.items) {
     if (item.is_unpack) {
       unpacks_.push_back({item.handles, actions_at(item.event)});
+      tail_begin_ = ops_.size();
       continue;
     }
     op_of_event_[item.event] = static_cast<std::int32_t>(ops_.size());
     const std::uint64_t name_hash = hash_bytes(item.name);
     ops_.push_back({name_hash, flow_hash(name_hash, item.inputs), shape_hash(item.shapes),
                     actions_at(item.event)});
+    if (ops_.back().actions != nullptr) tail_begin_ = ops_.size();
   }
-  for (const auto& value : plan_.values) values_[value.value] = {value.block, value.version};
+  if (unpacks_.empty()) tail_begin_ = ops_.size();
+  for (const auto& value : plan_.values) {
+    values_[value.value] = {value.block, value.version};
+    blocks_acted_on_.insert(value.block);
+  }
   check_replays();
   mark_replayed();
   entry_bytes_ = plan_.signature.entry.total_bytes();

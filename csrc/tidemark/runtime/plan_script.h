@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "tidemark/plan/plan.h"
@@ -46,6 +47,12 @@ class PlanScript {
   PlannedValue value_of(ValueIndex value) const { return values_.at(value); }
   bool is_trusted() const { return is_trusted_; }
   bool drops_anything() const { return !plan_.actions.empty(); }
+  // The first op after the last unpack and the last action: the optimizer, as a rule. As many as
+  // there are ops if nothing is unpacked.
+  std::size_t tail_begin() const { return tail_begin_; }
+  // Whether the plan keeps, drops or computes again any version of the block with this forward
+  // number.
+  bool acts_on(BlockIndex block) const { return blocks_acted_on_.count(block) > 0; }
   Bytes entry_bytes() const { return entry_bytes_; }
 
  private:
@@ -58,6 +65,8 @@ class PlanScript {
   std::vector<ExpectedUnpack> unpacks_;
   std::unordered_map<EventIndex, std::int32_t> op_of_event_;
   std::unordered_map<ValueIndex, PlannedValue> values_;
+  std::unordered_set<BlockIndex> blocks_acted_on_;
+  std::size_t tail_begin_ = 0;
   Bytes entry_bytes_ = 0;
 };
 

@@ -27,22 +27,27 @@ c10::Storage clone_storage(const c10::Storage& source) {
   return copy;
 }
 
+bool is_unchanged(const CapturedTensor& source) {
+  return !source.version_counter.enabled() ||
+         source.version_counter.current_version() == source.version;
+}
+
 void check_source(const TensorArg& arg, const TapedOp& op) {
-  if (!arg.version_counter.enabled()) return;
-  TORCH_CHECK(arg.version_counter.current_version() == arg.version, "tidemark: cannot recompute ",
-              op.facts->name,
+  const CapturedTensor& captured = *arg.captured;
+  TORCH_CHECK(is_unchanged(captured), "tidemark: cannot recompute ", op.facts->name,
               ": a tensor it reads was modified in place after the forward pass (version ",
-              arg.version_counter.current_version(), ", expected ", arg.version, ")");
+              captured.version_counter.current_version(), ", expected ", captured.version, ")");
 }
 
 // A tensor without elements may be gone by now (a key-value cache begins as one): nothing is read.
 bool is_without_elements(const TensorArg& arg) {
-  const auto sizes = arg.geometry.sizes();
+  const auto sizes = arg.captured->geometry.sizes();
   return !arg.is_written && std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
 }
 
 bool needs_value(const TensorArg& arg) {
-  return !arg.is_unread_by_replay && !arg.geometry.is_wrapped_number && !is_without_elements(arg);
+  return !arg.is_unread_by_replay && !arg.captured->geometry.is_wrapped_number &&
+         !is_without_elements(arg);
 }
 
 class ReplayRun {
@@ -101,7 +106,7 @@ class ReplayRun {
                std::vector<Written>& written) {
     if (arg.is_unread_by_replay) return;  // stays None
     c10::Storage storage = needs_value(arg) ? input_storage(op, arg, written) : number_storage(arg);
-    at::Tensor tensor = make_view(std::move(storage), arg.geometry);
+    at::Tensor tensor = make_view(std::move(storage), arg.captured->geometry);
     c10::IValue& slot = stack[arg.position];
     if (arg.list_index == kNone) {
       slot = std::move(tensor);
@@ -113,7 +118,7 @@ class ReplayRun {
   }
 
   static c10::Storage number_storage(const TensorArg& arg) {
-    void* bytes = const_cast<char*>(arg.number);
+    void* bytes = const_cast<char*>(arg.captured->number);
     return c10::Storage(c10::Storage::use_byte_size_t(), kNumberBytes,
                         c10::DataPtr(bytes, c10::Device(c10::kCPU)), nullptr, false);
   }
@@ -207,8 +212,7 @@ const TapedOp* producer_of(Tape& tape, ValueKey key) {
 
 bool are_sources_unchanged(const TapedOp& op) {
   return std::all_of(op.tensors.begin(), op.tensors.end(), [](const TensorArg& arg) {
-    return arg.is_unread_by_replay || !arg.version_counter.enabled() ||
-           arg.version_counter.current_version() == arg.version;
+    return arg.is_unread_by_replay || is_unchanged(*arg.captured);
   });
 }
 

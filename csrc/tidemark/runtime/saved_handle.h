@@ -39,12 +39,15 @@ class SavedHandle final : public torch::autograd::SavedVariableHooks {
 
   // Whether the runtime may drop and restore it.
   bool is_managed() const { return value != nullptr; }
+  // Whether it keeps what autograd saved, as autograd would. It may become managed.
+  bool is_plain_hold() const { return !is_managed() && key.block != kNone; }
 
   HandleNumber number = kNone;
   bool is_pending = false;      // restored, not served yet
   ValueState* value = nullptr;  // on the step's tape; nullptr: not managed
   Geometry geometry;
-  at::Tensor unmanaged;  // what it is, if not managed
+  at::Tensor held;  // what it is, if not managed
+  ValueKey key;     // unless it has no plain storage
   SavedVersion version;
 
  private:

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "tidemark/base/export.h"
 #include "tidemark/runtime/torch_compat.h"
 #include "tidemark/trace/tap.h"
 
@@ -20,7 +21,7 @@ using torch::autograd::SavedVariableHooks;
 using torch::autograd::variable_list;
 
 std::atomic<SavedTensorFactory*> current_factory{nullptr};
-thread_local SavedTensorScope* innermost_scope = nullptr;
+thread_local SavedTensorScope* innermost_scope TIDEMARK_FAST_TLS = nullptr;
 
 class EngineProxy final : public Engine {
  public:
@@ -35,7 +36,7 @@ class EngineProxy final : public Engine {
       auto* scoped = SavedTensorScope::innermost(state.stack.size());
       if (scoped != nullptr) return scoped->make_hooks();
     }
-    if (inner_ != nullptr) {
+    if (inner_ != nullptr && !state.stack.empty()) {
       if (auto hooks = inner_->get_default_saved_variable_hooks()) return hooks;
     }
     SavedTensorFactory* factory = current_factory.load(std::memory_order_relaxed);

@@ -1,7 +1,9 @@
 #include "tidemark/runtime/step.h"
 
+#include <ATen/SequenceNumber.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/graph_task.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
 
@@ -48,6 +50,7 @@ void Step::begin() {
 StepOutcome Step::end(bool aborted) {
   leave_tap();
   set_saved_tensor_factory(nullptr);
+  if (!is_tail_left_ && !aborted) follower_.step_ended();
   StepOutcome outcome;
   outcome.kind = follower_.kind();
   outcome.peak_bytes = allocator().peak_bytes();
@@ -60,10 +63,17 @@ StepOutcome Step::end(bool aborted) {
     const PlanScript& script = *follower_.script();
     outcome.promised_bytes =
         script.plan().peak_bytes - script.entry_bytes() + entry_bytes_ + foreign_bytes_;
+    const bool keeps_promise = outcome.peak_bytes == *outcome.promised_bytes;
+    outcome.has_surprising_tail = is_tail_left_ && (has_saved_in_tail_ || !keeps_promise);
+    if (is_tail_left_ && !keeps_promise) {  // seen to its end, it would have been another step
+      outcome.kind = StepKind::kDiverged;
+      outcome.difference = "the peak differs from the promised one";
+    }
     if (outcome.kind == StepKind::kAdapted && outcome.difference.empty()) {
       outcome.difference = "entry state: other blocks were alive when the step was planned";
     }
   }
+  manage_all();  // a graph that outlives the step is the step's to keep
   {
     const Busy busy(is_busy_);
     tape_.values().for_each([](ValueState& value) {
@@ -118,6 +128,7 @@ void Step::untaped_op(const c10::OperatorHandle& op, const OpFacts& facts, c10::
   if (!follower_.is_following()) return;
   follower_.untaped_op_ended(facts, torch::jit::last(*stack, facts.num_returns));
   if (!is_taped_ && follower_.kind() != StepKind::kPlanned) tape_from_here();
+  if (options_.may_leave_tail && follower_.is_in_tail()) leave_tail();
 }
 
 // A plan that drops nothing needs no tape, but a step that leaves it may need room.
@@ -125,6 +136,15 @@ void Step::tape_from_here() {
   follower_.leave_plan();
   is_taped_ = true;
   set_saved_tensor_factory(this);
+}
+
+// What the optimizer runs is many small ops. Which of them writes a parameter is seen no longer, so
+// it counts as begun. Hooks stay, to learn of a tail that saves tensors for another backward.
+void Step::leave_tail() {
+  is_tail_left_ = true;
+  optimizer_had_begun_ = true;
+  set_saved_tensor_factory(this);
+  pause_tap();
 }
 
 void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
@@ -148,7 +168,9 @@ void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
   tape_.end_op(op, returns);
   if (write_check_ != nullptr) write_check_->after_op(facts, returns);
   if (watcher_ != nullptr) watcher_->end_forward(op, returns);
-  if (follower_.is_following()) follower_.op_ended(op, returns);
+  if (!follower_.is_following()) return;
+  follower_.op_ended(op, returns);
+  if (follower_.kind() != StepKind::kPlanned) manage_all();
 }
 
 void Step::backward_op(const c10::OperatorHandle& op, const OpFacts& facts,
@@ -230,6 +252,10 @@ void Step::restore(ValueState& value) {
 // ---- saved tensors
 
 std::unique_ptr<torch::autograd::SavedVariableHooks> Step::make_hooks() {
+  if (is_tail_left_) {
+    has_saved_in_tail_ = true;
+    return nullptr;
+  }
   return SavedHandle::make(tape_.memory(), shared_from_this());
 }
 
@@ -237,19 +263,20 @@ void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
   handle.number = static_cast<HandleNumber>(handles_.size());
   handles_.push_back(&handle);
   handle.version = SavedVersion(tensor);
-  ValueKey key;
-  if (is_plain(tensor)) {
-    key = tape_.touch(tensor);
-    handle.geometry = geometry_of(tensor, tape_.memory());
-    handle.value = &tape_.value(key);
-    ValueState& value = *handle.value;
-    tape_.add_handle(value);
-    value.last_use = tape_.num_ops();
-    if (!value.kept && !value.is_dropped) value.kept = Ref(tensor.storage(), tape_.seen(tensor));
+  if (!is_plain(tensor)) {
+    handle.held = tensor.detach();
   } else {
-    handle.unmanaged = tensor.detach();
+    handle.key = tape_.touch(tensor);
+    if (may_hold(tensor, handle.key)) {
+      handle.held = tensor;
+      ++num_plain_holds_;
+    } else {
+      manage(handle, tensor);
+    }
   }
-  if (watcher_ != nullptr) watcher_->recorder().pack(handle.number, key, handle.is_managed());
+  if (watcher_ != nullptr) {
+    watcher_->recorder().pack(handle.number, handle.key, handle.is_managed());
+  }
   count_foreign_blocks();
 }
 
@@ -258,7 +285,38 @@ void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
 void Step::follow_backward_here() {
   if (!allocator().observes_this_thread()) allocator().observe_this_thread();
   is_away_ = true;
-  if (watcher_ != nullptr && !is_tap_on()) enter_tap_for_node();
+  if (!is_tap_on()) enter_tap_for_node();
+}
+
+// What the plan leaves alone is held as autograd would, for a third of the cost, until the step
+// turns out to be another. An output of the node that saves it would hold itself: the newest node.
+bool Step::may_hold(const at::Tensor& tensor, ValueKey key) const {
+  if (watcher_ != nullptr || !follower_.leaves_alone(key.block)) return false;
+  const auto* meta = torch::autograd::impl::get_autograd_meta(tensor);
+  if (meta == nullptr || meta->grad_fn_ == nullptr) return true;
+  return meta->grad_fn_->sequence_nr() + 1 < at::sequence_number::peek();
+}
+
+void Step::manage(SavedHandle& handle, const at::Tensor& tensor) {
+  handle.geometry = geometry_of(tensor, tape_.memory());
+  handle.value = &tape_.value(handle.key);
+  ValueState& value = *handle.value;
+  tape_.add_handle(value);
+  if (handle.is_pending) ++value.num_pending;
+  value.last_use = tape_.num_ops();
+  if (!value.kept && !value.is_dropped) value.kept = Ref(tensor.storage(), tape_.seen(tensor));
+}
+
+// From here on anything may have to be given back.
+void Step::manage_all() {
+  if (num_plain_holds_ == 0) return;
+  const Busy busy(is_busy_);
+  for (SavedHandle* handle : handles_) {
+    if (handle == nullptr || !handle->is_plain_hold()) continue;
+    const at::Tensor tensor = std::move(handle->held);
+    manage(*handle, tensor);
+  }
+  num_plain_holds_ = 0;
 }
 
 at::Tensor Step::unpack(SavedHandle& handle) {
@@ -267,8 +325,7 @@ at::Tensor Step::unpack(SavedHandle& handle) {
     follow_backward_here();
   }
   if (watcher_ == nullptr) {
-    // A planned step looks at no op of backward.
-    if (is_active_ && is_in_backward()) leave_tap_for_node();
+    if (is_active_) leave_tap_for_node();  // nobody looks at ops of backward
   } else {
     const auto node = torch::autograd::get_current_node();
     watcher_->recorder().unpack(handle.number, node.get(),
@@ -276,10 +333,11 @@ at::Tensor Step::unpack(SavedHandle& handle) {
   }
   if (is_active_ && follower_.is_following() && !handle.is_pending) {
     follower_.before_unpack(handle);
+    if (follower_.kind() != StepKind::kPlanned) manage_all();
   }
   if (!handle.is_managed()) {
     handle.is_pending = false;
-    return handle.unmanaged;
+    return handle.held;
   }
   ValueState& value = *handle.value;
   if (!value.kept && !value.serving) restore(value);
@@ -311,6 +369,7 @@ void Step::release(SavedHandle& handle) noexcept {
   if (handle.number == kNone) return;
   handles_[handle.number] = nullptr;
   if (watcher_ != nullptr) watcher_->recorder().release(handle.number);
+  if (handle.is_plain_hold()) --num_plain_holds_;
   if (!handle.is_managed()) return;
   ValueState& value = *handle.value;
   if (handle.is_pending && --value.num_pending == 0) value.serving.reset();
@@ -368,6 +427,7 @@ void Step::make_room(Bytes bytes) {
   if (is_making_room_) return;
   const Busy making_room(is_making_room_);
   const Busy busy(is_busy_);
+  manage_all();
   for (const ValueKey anchor : evict(tape_, bytes)) {
     if (watcher_ != nullptr) watcher_->recorder().refer(anchor);
   }

@@ -36,6 +36,8 @@ struct StepOptions {
   std::vector<std::shared_ptr<const PlanScript>> alternatives;
   bool is_exact = false;  // the scripts were made for this entry state
   bool record = true;
+  // Whether a step whose plan is done may run its tail (PlanScript::tail_begin) unobserved.
+  bool may_leave_tail = true;
   bool check_writes = false;  // REQUIRES: record. Finds writes that no op announces (WriteCheck)
   PlaceFinder find_place;     // asked per forward op while recording; may be empty
 };
@@ -48,6 +50,7 @@ struct StepOutcome {
   Bytes tape_bytes = 0;
   std::string difference;                     // the first, if adapted or diverged
   std::optional<UnknownForm> unknown_form;    // how it began, if no script knew it
+  bool has_surprising_tail = false;           // it ran unobserved and was not what was expected
   std::shared_ptr<const PlanScript> script;   // what was followed last
   std::optional<StepGraph> graph;             // if recorded and not aborted
   std::vector<AllocationId> active_at_entry;  // blocks older than the step that it touched or that
@@ -88,10 +91,14 @@ class Step final : public std::enable_shared_from_this<Step>,
   at::Tensor unpack(SavedHandle& handle);
   void follow_backward_here();
   void release(SavedHandle& handle) noexcept;
+  bool may_hold(const at::Tensor& tensor, ValueKey key) const;
+  void manage(SavedHandle& handle, const at::Tensor& tensor);
+  void manage_all();
 
   void untaped_op(const c10::OperatorHandle& op, const OpFacts& facts, c10::DispatchKeySet keys,
                   torch::jit::Stack* stack);
   void tape_from_here();
+  void leave_tail();
   void taped_op(const c10::OperatorHandle& op, const OpFacts& facts, c10::DispatchKeySet keys,
                 torch::jit::Stack* stack);
   void backward_op(const c10::OperatorHandle& op, const OpFacts& facts, c10::DispatchKeySet keys,
@@ -122,6 +129,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   std::optional<BudgetExceededInfo> exceeded_;
   std::vector<AllocationId> died_of_entry_;
   std::int64_t num_restoring_replays_ = 0;  // beside those of the plan
+  std::int64_t num_plain_holds_ = 0;
   std::int32_t num_blocks_counted_ = 0;
   AllocationId first_allocation_ = 0;
   Bytes entry_bytes_ = 0;
@@ -129,6 +137,8 @@ class Step final : public std::enable_shared_from_this<Step>,
   bool is_active_ = false;
   bool is_away_ = false;   // a backward called in another thread runs, or was the last to run
   bool is_taped_ = false;  // ops are taped, saved tensors are handles
+  bool is_tail_left_ = false;
+  bool has_saved_in_tail_ = false;
   bool is_making_room_ = false;
   bool optimizer_had_begun_ = false;
 };

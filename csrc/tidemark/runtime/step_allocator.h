@@ -79,7 +79,7 @@ class StepAllocator final : public c10::Allocator {
       live_ += bytes;
       peak_ = std::max(peak_, live_);
     }
-    inline static thread_local Unobserved* innermost_ = nullptr;
+    inline static thread_local Unobserved* innermost_ TIDEMARK_FAST_TLS = nullptr;
     Unobserved* outer_;
     Bytes live_ = 0;
     Bytes peak_ = 0;

@@ -31,12 +31,6 @@ std::unique_ptr<GeneratorState> save_generator(const OpFacts& facts,
       state_of(*at::check_generator<at::CPUGeneratorImpl>(generator)));
 }
 
-std::size_t num_tensors(at::ArrayRef<c10::IValue> args) {
-  std::size_t count = 0;
-  for (const auto& arg : args) visit_tensors(arg, [&](int, const at::Tensor&) { ++count; });
-  return count;
-}
-
 // The args of a taped op hold no tensor: a list keeps its length, a tensor becomes None.
 c10::IValue without_tensors(const c10::IValue& arg) {
   if (arg.isTensor()) return arg.toTensor().defined() ? c10::IValue() : arg;
@@ -92,21 +86,14 @@ at::Tensor make_view(c10::Storage storage, const Geometry& geometry) {
   if (geometry.is_neg) keys = keys.add(c10::DispatchKey::Negative);
   auto tensor = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), keys, geometry.dtype);
   auto* impl = tensor.unsafeGetTensorImpl();
-  impl->set_storage_offset(geometry.offset);
-  impl->set_sizes_and_strides(geometry.sizes(), geometry.strides());
+  if (geometry.is_row_major) {
+    impl->set_sizes_contiguous(geometry.sizes());
+  } else {
+    impl->set_sizes_and_strides(geometry.sizes(), geometry.strides());
+  }
+  if (geometry.offset != 0) impl->set_storage_offset(geometry.offset);
   if (geometry.is_wrapped_number) impl->set_wrapped_number(true);
   return tensor;
-}
-
-bool is_plain(const at::Tensor& tensor) {
-  using c10::DispatchKey;
-  constexpr c10::DispatchKeySet wrappers(
-      {DispatchKey::Python, DispatchKey::FuncTorchBatched, DispatchKey::FuncTorchGradWrapper,
-       DispatchKey::Functionalize, DispatchKey::ZeroTensor, DispatchKey::MkldnnCPU,
-       DispatchKey::Quantized, DispatchKey::NestedTensor});
-  auto* impl = tensor.unsafeGetTensorImpl();
-  return !impl->key_set().has_any(wrappers) && impl->has_storage() &&
-         impl->layout() == at::kStrided && impl->device_type() == c10::kCPU;
 }
 
 Geometry geometry_of(const at::Tensor& tensor, std::pmr::memory_resource& memory) {
@@ -115,9 +102,15 @@ Geometry geometry_of(const at::Tensor& tensor, std::pmr::memory_resource& memory
   const auto strides = impl->strides();
   auto* dims = static_cast<std::int64_t*>(
       memory.allocate(2 * sizes.size() * sizeof(std::int64_t), alignof(std::int64_t)));
-  std::copy(sizes.begin(), sizes.end(), dims);
-  std::copy(strides.begin(), strides.end(), dims + sizes.size());
   Geometry geometry;
+  geometry.is_row_major = true;
+  std::int64_t row_major = 1;
+  for (std::size_t i = sizes.size(); i-- > 0;) {
+    dims[i] = sizes[i];
+    dims[sizes.size() + i] = strides[i];
+    geometry.is_row_major = geometry.is_row_major && strides[i] == row_major;
+    row_major *= std::max<std::int64_t>(sizes[i], 1);
+  }
   geometry.dims = dims;
   geometry.offset = impl->storage_offset();
   geometry.ndim = static_cast<std::int32_t>(sizes.size());
@@ -210,17 +203,22 @@ void Tape::note_tensor(TapedOp& op, std::size_t position, int list_index, const 
   arg.is_written = op.facts->writes[position] || op.facts->may_write_unannounced;
   arg.key = arg.is_written ? touch_to_write(tensor) : touch(tensor);
   number_by_forward_op(arg.key.block);
-  if (!captures) return;
-  arg.geometry = geometry_of(tensor, memory_);
+  if (captures) arg.captured = &capture(tensor, blocks_[arg.key.block].is_source);
+}
+
+CapturedTensor& Tape::capture(const at::Tensor& tensor, bool is_source) {
+  CapturedTensor& captured = captured_tensors_.emplace_back();
+  captured.geometry = geometry_of(tensor, memory_);
   auto* impl = tensor.unsafeGetTensorImpl();
-  if (arg.geometry.is_wrapped_number) {
+  if (captured.geometry.is_wrapped_number) {
     auto* number = static_cast<char*>(memory_.allocate(kNumberBytes));
     std::memcpy(number, tensor.const_data_ptr(), std::min(kNumberBytes, tensor.nbytes()));
-    arg.number = number;
-  } else if (blocks_[arg.key.block].is_source && !impl->is_inference()) {
-    arg.version_counter = impl->version_counter();
-    arg.version = arg.version_counter.current_version();
+    captured.number = number;
+  } else if (is_source && !impl->is_inference()) {
+    captured.version_counter = impl->version_counter();
+    captured.version = captured.version_counter.current_version();
   }
+  return captured;
 }
 
 void Tape::capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args) {
@@ -237,7 +235,6 @@ TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
                          : scratch_.emplace(handle, facts, index, &memory_);
   ops_.push_back(captures ? &op : nullptr);
   op.grad_mode = c10::GradMode::is_enabled();
-  op.tensors.reserve(num_tensors(args));
   for (std::size_t i = 0; i < args.size(); ++i) {
     visit_tensors(args[i], [&](int list_index, const at::Tensor& tensor) {
       if (is_plain(tensor)) {
@@ -385,7 +382,7 @@ Bytes Tape::tape_bytes() const {
   for (std::size_t i = 0; i < captured_.size(); ++i) {
     const TapedOp& op = captured_[i];
     bytes += static_cast<Bytes>(sizeof(TapedOp) + op.args.size() * sizeof(c10::IValue) +
-                                op.tensors.size() * sizeof(TensorArg));
+                                op.tensors.size() * sizeof(CapturedTensor));
     if (op.random) bytes += static_cast<Bytes>(sizeof(GeneratorState));
   }
   return bytes;

@@ -84,6 +84,7 @@ struct Geometry {
   bool is_conj = false;
   bool is_neg = false;
   bool is_wrapped_number = false;
+  bool is_row_major = false;  // strides are what sizes alone would give
 
   at::IntArrayRef sizes() const { return {dims, static_cast<std::size_t>(ndim)}; }
   at::IntArrayRef strides() const { return {dims + ndim, static_cast<std::size_t>(ndim)}; }
@@ -100,7 +101,11 @@ struct TensorArg {
   bool is_written = false;
   bool is_unread_by_replay = false;  // running statistics of a training batch norm
   ValueKey key;
-  // What follows is captured only of ops that may run again.
+  struct CapturedTensor* captured = nullptr;  // on the tape; only of ops that may run again
+};
+
+// How to give an op its tensor argument once more.
+struct CapturedTensor {
   Geometry geometry;
   const char* number = nullptr;          // the bytes of a wrapped number, kNumberBytes of them
   c10::VariableVersion version_counter;  // of sources: a write elsewhere shows here
@@ -116,13 +121,7 @@ struct OpResult {
 struct TapedOp {
   TapedOp(const c10::OperatorHandle& handle, const OpFacts& op_facts, std::int32_t op_index,
           std::pmr::memory_resource* memory)
-      : op(handle),
-        facts(&op_facts),
-        index(op_index),
-        pinned(op_facts.pinned),
-        args(memory),
-        tensors(memory),
-        results(memory) {}
+      : op(handle), facts(&op_facts), index(op_index), pinned(op_facts.pinned), args(memory) {}
   c10::OperatorHandle op;
   const OpFacts* facts;
   std::int32_t index;          // among the forward ops of the step
@@ -131,8 +130,8 @@ struct TapedOp {
   std::string_view pinned;  // why not replayable; points to text that stays
   Nanoseconds cost_ns = 0;
   std::pmr::vector<c10::IValue> args;  // tensors left out
-  std::pmr::vector<TensorArg> tensors;
-  std::pmr::vector<OpResult> results;  // fresh storages only
+  c10::SmallVector<TensorArg, 4> tensors;
+  c10::SmallVector<OpResult, 2> results;  // fresh storages only
   std::unique_ptr<GeneratorState> random;
 };
 
@@ -168,7 +167,16 @@ struct ValueState {
 };
 
 // Returns whether `tensor` is a dense CPU tensor with a storage of its own and no wrapper.
-bool is_plain(const at::Tensor& tensor);
+inline bool is_plain(const at::Tensor& tensor) {
+  using c10::DispatchKey;
+  constexpr c10::DispatchKeySet wrappers(
+      {DispatchKey::Python, DispatchKey::FuncTorchBatched, DispatchKey::FuncTorchGradWrapper,
+       DispatchKey::Functionalize, DispatchKey::ZeroTensor, DispatchKey::MkldnnCPU,
+       DispatchKey::Quantized, DispatchKey::NestedTensor});
+  const auto* impl = tensor.unsafeGetTensorImpl();
+  return !impl->key_set().has_any(wrappers) && impl->has_storage() &&
+         impl->layout() == at::kStrided && impl->device_type() == c10::kCPU;
+}
 
 // Calls visit(list_index, tensor) for every defined tensor in `value`.
 template <typename Visitor>
@@ -236,6 +244,7 @@ class Tape {
   void note_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor,
                    bool captures);
   void keep_filled_unseen(TapeBlock& block);
+  CapturedTensor& capture(const at::Tensor& tensor, bool is_source);
   void capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args);
 
   std::pmr::monotonic_buffer_resource memory_{std::size_t{1} << 16};
@@ -245,6 +254,7 @@ class Tape {
   StableVector<TapeBlock> blocks_{&memory_};
   std::vector<std::int32_t> by_forward_number_;
   StableVector<TapedOp> captured_{&memory_};
+  StableVector<CapturedTensor> captured_tensors_{&memory_};
   std::vector<TapedOp*> ops_;       // nullptr: not captured
   std::optional<TapedOp> scratch_;  // the op that runs, if it is not captured
   StableVector<ValueState> values_{&memory_};

@@ -16,9 +16,9 @@ constexpr int kNoTask = -1;
 
 std::atomic<OpListener*> current_listener{nullptr};
 std::atomic<OpRunner*> current_runner{nullptr};
-thread_local int task_left_in = kNoTask;  // the backward in one of whose nodes the tap was left
-// The latest one that was left where the tap was on. Backwards that its nodes call are later ones.
-thread_local int outermost_task_left_in = kNoTask;
+// The backward in whose nodes the tap was left where it was on; those its nodes call are later.
+thread_local int task_left_in TIDEMARK_FAST_TLS = kNoTask;
+thread_local bool is_paused TIDEMARK_FAST_TLS = false;
 bool is_installed = false;
 
 void tap(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
@@ -87,23 +87,28 @@ void enter_tap(OpListener* listener) {
 void leave_tap() {
   c10::impl::tls_set_dispatch_key_included(kTapKey, false);
   current_listener.store(nullptr);
+  is_paused = false;
+}
+
+void pause_tap() noexcept {
+  c10::impl::tls_set_dispatch_key_included(kTapKey, false);
+  is_paused = true;
 }
 
 void enter_tap_for_node() noexcept { c10::impl::tls_set_dispatch_key_included(kTapKey, true); }
 
 void leave_tap_for_node() noexcept {
+  if (!c10::impl::tls_is_dispatch_key_included(kTapKey)) return;          // left already
   if (current_runner.load(std::memory_order_relaxed) != nullptr) return;  // it must see every op
-  task_left_in = torch::autograd::get_current_graph_task_id();
-  if (c10::impl::tls_is_dispatch_key_included(kTapKey)) outermost_task_left_in = task_left_in;
+  const int task = torch::autograd::get_current_graph_task_id();
+  if (task == kNoTask) return;
+  task_left_in = task;
   c10::impl::tls_set_dispatch_key_included(kTapKey, false);
 }
 
 bool is_tap_on() noexcept {
-  if (c10::impl::tls_is_dispatch_key_included(kTapKey)) return true;
-  const int task = torch::autograd::get_current_graph_task_id();
-  if (task == kNoTask) return false;
-  const bool is_inside = outermost_task_left_in != kNoTask && task >= outermost_task_left_in;
-  return is_inside || task == task_left_in;
+  if (is_paused || c10::impl::tls_is_dispatch_key_included(kTapKey)) return true;
+  return task_left_in != kNoTask && torch::autograd::get_current_graph_task_id() >= task_left_in;
 }
 
 }  // namespace tidemark

@@ -56,12 +56,16 @@ void leave_tap();
 // that was called where it is off. REQUIRES: as enter_tap, which was called on another thread.
 void enter_tap_for_node() noexcept;
 
+// Turns the tap off for the calling thread until leave_tap. is_tap_on() stays true: what is saved
+// is still of interest.
+void pause_tap() noexcept;
+
 // Turns the tap off until the node of backward that runs on this thread has ended; the engine puts
-// back the state that backward was called with before the next one. Does nothing while a runner
-// answers ops. REQUIRES: a node runs.
+// back the state that backward was called with before the next one. Does nothing outside of nodes
+// and while a runner answers ops.
 void leave_tap_for_node() noexcept;
 
-// Whether the tap is on for the calling thread, or off for the node that runs.
+// Whether the tap is on for the calling thread, paused, or off for the node that runs.
 bool is_tap_on() noexcept;
 
 }  // namespace tidemark
