@@ -106,8 +106,16 @@ bool PlanFollower::is_in_tail() const {
          num_executed_ == script_->plan().actions.size() && tape_.num_dropped() == 0;
 }
 
+void PlanFollower::note_eviction() {
+  if (kind_ == StepKind::kPlanned)
+    differ(StepKind::kAdapted, "more was alive than was planned for");
+}
+
 void PlanFollower::differ(StepKind kind, std::string what) {
-  if (kind == StepKind::kDiverged) is_following_ = false;
+  if (kind == StepKind::kDiverged && is_following_) {
+    is_following_ = false;
+    secure_dropped();
+  }
   if (difference_.empty() || kind == StepKind::kDiverged) difference_ = std::move(what);
   kind_ = kind;
 }
@@ -234,15 +242,32 @@ std::vector<Action> PlanFollower::possible_part(const std::vector<Action>& asked
     if (!is_kept && !search.is_recomputable(key)) continue;
     possible.push_back(action);
     if (action.kind != ActionKind::kDrop) continue;
-    ValueState& value = tape_.value(key);
-    value.anchors = search.anchors(key);
-    for (const Ref& anchor : value.anchors) {
-      const SeenStorage& seen = *anchor.seen();
-      if (recorder_ == nullptr || seen.version != kNone) continue;
-      recorder_->refer({seen.block, tape_.block(seen.block).version});
-    }
+    hold_anchors(tape_.value(key), search);
   }
   return possible;
+}
+
+void PlanFollower::hold_anchors(ValueState& value, AnchorSearch& search) {
+  value.anchors = search.anchors(value.key);
+  for (const Ref& anchor : value.anchors) {
+    const SeenStorage& seen = *anchor.seen();
+    if (recorder_ == nullptr || seen.version != kNone) continue;
+    recorder_->refer({seen.block, tape_.block(seen.block).version});
+  }
+}
+
+// The plan that would have restored what it dropped is left: what that takes must not go meanwhile.
+void PlanFollower::secure_dropped() {
+  AnchorSearch search(tape_);
+  tape_.values().for_each([&](ValueState& value) {
+    if (!value.is_dropped) return;
+    if (Ref resident = tape_.find(value.key)) {
+      value.kept = std::move(resident);
+      tape_.set_dropped(value, false);
+    } else if (value.num_handles > 0 && search.is_recomputable(value.key)) {
+      hold_anchors(value, search);
+    }
+  });
 }
 
 // Replays, then keeps, then drops. A drop leaves the handles about to be served their value.

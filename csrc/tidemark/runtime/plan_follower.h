@@ -64,6 +64,10 @@ class PlanFollower {
   // followed was known so far.
   bool is_in_tail() const;
 
+  // Something was given back that the plan counts on. Its decisions still hold; what they take is
+  // looked for from now on.
+  void note_eviction();
+
   // Follows no further.
   void leave_plan() { is_following_ = false; }
 
@@ -87,6 +91,8 @@ class PlanFollower {
   void act(const EventActions& actions, c10::ArrayRef<SavedHandle*> served);
   std::vector<Action> possible_part(const std::vector<Action>& asked);
   void execute(const std::vector<Action>& actions, c10::ArrayRef<SavedHandle*> served);
+  void hold_anchors(ValueState& value, AnchorSearch& search);
+  void secure_dropped();
   bool is_dropped_by(const std::vector<Action>& actions, ValueKey key) const;
   void keep(ValueKey key, RestoredValues& restored);
   void drop(ValueState& value);

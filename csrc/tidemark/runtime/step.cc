@@ -141,10 +141,10 @@ void Step::tape_from_here() {
 // What the optimizer runs is many small ops. Which of them writes a parameter is seen no longer, so
 // it counts as begun. Hooks stay, to learn of a tail that saves tensors for another backward.
 void Step::leave_tail() {
+  if (!pause_tap()) return;
   is_tail_left_ = true;
   optimizer_had_begun_ = true;
   set_saved_tensor_factory(this);
-  pause_tap();
 }
 
 void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
@@ -428,6 +428,7 @@ void Step::make_room(Bytes bytes) {
   const Busy making_room(is_making_room_);
   const Busy busy(is_busy_);
   manage_all();
+  follower_.note_eviction();
   for (const ValueKey anchor : evict(tape_, bytes)) {
     if (watcher_ != nullptr) watcher_->recorder().refer(anchor);
   }

@@ -90,9 +90,11 @@ void leave_tap() {
   is_paused = false;
 }
 
-void pause_tap() noexcept {
+bool pause_tap() noexcept {
+  if (current_runner.load(std::memory_order_relaxed) != nullptr) return false;
   c10::impl::tls_set_dispatch_key_included(kTapKey, false);
   is_paused = true;
+  return true;
 }
 
 void enter_tap_for_node() noexcept { c10::impl::tls_set_dispatch_key_included(kTapKey, true); }

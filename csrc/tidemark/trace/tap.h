@@ -57,8 +57,8 @@ void leave_tap();
 void enter_tap_for_node() noexcept;
 
 // Turns the tap off for the calling thread until leave_tap. is_tap_on() stays true: what is saved
-// is still of interest.
-void pause_tap() noexcept;
+// is still of interest. Returns false and does nothing while a runner answers ops.
+bool pause_tap() noexcept;
 
 // Turns the tap off until the node of backward that runs on this thread has ended; the engine puts
 // back the state that backward was called with before the next one. Does nothing outside of nodes
