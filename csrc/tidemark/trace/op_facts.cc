@@ -68,8 +68,7 @@ std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
       facts->generator_arg = static_cast<int>(i);
     }
   }
-  // Marks for the profiler compute nothing, and come when Python pleases.
-  facts->is_view = is_pure_view(schema) || starts_with_any(schema.name(), {"profiler::"});
+  facts->is_view = is_pure_view(schema);
   facts->draws_random = op.hasTag(at::Tag::nondeterministic_seeded);
   facts->makes_uninitialised =
       starts_with_any(schema.name(), {"aten::empty", "aten::new_empty", "aten::_empty"});

@@ -21,7 +21,7 @@ struct OpFacts {
   std::size_t num_returns = 0;
   std::vector<bool> writes;  // per argument
   bool writes_any = false;
-  bool is_view = false;  // pure view or a mark: neither an event nor taped
+  bool is_view = false;  // pure view: neither an event nor taped
   bool draws_random = false;
   bool makes_uninitialised = false;  // empty*, new_empty*
   bool repoints = false;             // set_: its tensor shows another storage, no data is written
