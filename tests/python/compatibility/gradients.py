@@ -251,7 +251,7 @@ def a_graph_retained_and_used_twice() -> Program:
     return with_loss(deep(), loss_of)
 
 
-@row(full=True)
+@row()
 def several_losses() -> Program:
     def loss_of(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> object:
         features = model[:5](x)

@@ -60,7 +60,7 @@ def sparse_matrices() -> Program:
     return classify(body(fn, linear(WIDTH, WIDTH), nn.Tanh(), fn))
 
 
-@row(note="nested tensors are kept", full=True)
+@row(note="nested tensors are kept")
 def nested_tensors() -> Program:
     def fn(x: torch.Tensor) -> torch.Tensor:
         parts = torch.nested.nested_tensor_from_jagged(x, torch.tensor([0, 40, 70, SAMPLES]))
@@ -69,7 +69,7 @@ def nested_tensors() -> Program:
     return classify(body(fn, linear(WIDTH, WIDTH), nn.Tanh(), fn, linear(WIDTH, WIDTH)))
 
 
-@row(note="nested tensors are kept", full=True)
+@row(note="nested tensors are kept")
 def nested_tensors_of_the_old_layout() -> Program:
     def fn(x: torch.Tensor) -> torch.Tensor:
         parts = torch.nested.as_nested_tensor(list(x.split([40, 30, SAMPLES - 70])))
@@ -78,7 +78,7 @@ def nested_tensors_of_the_old_layout() -> Program:
     return classify(body(fn, linear(WIDTH, WIDTH), nn.Tanh(), fn, linear(WIDTH, WIDTH)))
 
 
-@row(full=True)
+@row()
 def quantization_aware_training() -> Program:
     def fn(x: torch.Tensor) -> torch.Tensor:
         scale, zero = torch.tensor(0.05), torch.tensor(0, dtype=torch.int32)
