@@ -11,10 +11,12 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from tidemark import _runtime
+from tidemark.arena import ArenaSummary, ArenaUse, check_use, packing_of
 from tidemark.budget_exceeded import BudgetExceeded
 from tidemark.bytes import parse_bytes
 from tidemark.errors import UnseenWrite
 from tidemark.graph import StepGraph
+from tidemark.packing import Packing
 from tidemark.places import PlaceTracker
 from tidemark.plan import Plan, policies
 from tidemark.report import Report, StepCounts, make_report
@@ -60,11 +62,16 @@ class MemoryBudget:
         time_limit: seconds for one plan.
         track: modules, optimizers or tensors whose storages count from the start, not only from
             the first touch.
+        arena: whether the tensors of planned steps lie at planned addresses in one block of
+            memory. "auto": unless somebody else has installed an allocator; "on": also then;
+            "off": never; "poison": as "on", and memory is overwritten when it is freed, to find
+            its readers (every block is made twice, so that an allocator of somebody else's still
+            sees all of them). The numbers are the same in all of them.
         check: "checksums" finds writes that nobody sees (numpy or DLPack views, raw pointers) and
             raises `UnseenWrite`; every step is several times slower. None trusts the program.
 
     Raises:
-        ValueError: `memory` is not a size, or the policy or the check is unknown.
+        ValueError: `memory` is not a size, or the policy, the arena or the check is unknown.
         ImportError: the torch half does not work here; the text says why.
         NotSupported: this torch does otherwise than the runtime expects; the text says what.
 
@@ -89,12 +96,14 @@ class MemoryBudget:
         policy: str = "auto",
         time_limit: float = 10.0,
         track: Iterable[Trackable] | Trackable = (),
+        arena: ArenaUse = "auto",
         check: Literal["checksums"] | None = None,
     ) -> None:
         if policy not in policies():
             raise ValueError(f"unknown policy {policy!r}; there are {', '.join(policies())}")
         if check not in (None, "checksums"):
             raise ValueError(f"unknown check {check!r}; there are 'checksums' and None")
+        check_use(arena)
         self._memory_bytes = _parse(memory)
         self._tracker = PlaceTracker()
         self._runtime: Any = _runtime.require_sound().MemoryBudget(
@@ -104,6 +113,7 @@ class MemoryBudget:
             plan.to_json() if plan is not None else None,
             list(_tensors(track)),
             check is not None,
+            arena,
         )
         self._runtime.set_place_finder(self._tracker.find)
 
@@ -197,6 +207,19 @@ class MemoryBudget:
     def num_cache_hits(self) -> int:
         """Steps that began like a recorded one."""
         return int(self._runtime.num_cache_hits)
+
+    @property
+    def arena(self) -> ArenaSummary:
+        """What was served from planned addresses."""
+        return ArenaSummary(**self._runtime.arena)
+
+    @property
+    def layout(self) -> Packing | None:
+        """Where the tensors of the form used last lie; None until two planned steps were seen.
+
+        Time counts the allocations and frees of a step, from where the fewest bytes live.
+        """
+        return packing_of(self._runtime.layout)
 
     @property
     def graph(self) -> StepGraph | None:

@@ -32,7 +32,7 @@ BudgetInfeasible::BudgetInfeasible(PlanFailure why, const Event& floor_event)
       source_(floor_event.source) {}
 
 MemoryBudget::MemoryBudget(Bytes memory, MemoryBudgetOptions options)
-    : memory_(memory), options_(std::move(options)) {
+    : memory_(memory), options_(std::move(options)), arenas_(options_.arena) {
   check_memory(memory);
   const std::string obstacle = self_check_obstacle();
   TORCH_CHECK_NOT_IMPLEMENTED(obstacle.empty(), "tidemark: ", obstacle);
@@ -50,6 +50,7 @@ void MemoryBudget::close() {
   if (step_ != nullptr) leave(true);
   is_open_ = false;
   foreign_.clear();
+  arenas_.close();
   allocator().release();
 }
 
@@ -95,6 +96,7 @@ void MemoryBudget::enter() {
   options.check_writes = options_.check_writes;
   options.record |= options_.check_writes;  // it looks at every op
   if (options.record) entry_->blocks();
+  arenas_.begin_step(options.is_exact && !options.record ? options.script : nullptr, memory_);
   step_ = std::make_shared<Step>(std::move(options), foreign_);
   running = this;
   step_->begin();
@@ -119,6 +121,8 @@ void MemoryBudget::leave(bool aborted) {
   if (step_ == nullptr) throw std::logic_error("tidemark: no step to leave");
   std::shared_ptr<Step> step = std::move(step_);
   StepOutcome outcome = step->end(aborted);
+  const bool went_as_planned = outcome.kind == StepKind::kPlanned && !aborted;
+  arenas_.end_step(went_as_planned ? outcome.script.get() : nullptr);
   running = nullptr;
   exceeded_ = step->exceeded();
   unseen_write_ = step->unseen_write();

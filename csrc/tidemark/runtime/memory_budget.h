@@ -33,6 +33,7 @@
 #include "tidemark/plan/plan.h"
 #include "tidemark/plan/planner.h"
 #include "tidemark/report/report.h"
+#include "tidemark/runtime/arenas.h"
 #include "tidemark/runtime/foreign_storages.h"
 #include "tidemark/runtime/step.h"
 #include "tidemark/runtime/variants.h"
@@ -46,6 +47,8 @@ struct MemoryBudgetOptions {
   double time_limit_s = 10.0;
   // A plan made elsewhere, followed until the step's own variants are known.
   std::optional<Plan> plan;
+  // Whether planned steps are served from an arena: see arenas.h.
+  ArenaUse arena = ArenaUse::kAuto;
   // Finds writes that no op announces, by checksums: slow, a debugging aid. See write_check.h.
   bool check_writes = false;
   // Storages to count from the start, parameters and optimizer state, say.
@@ -125,6 +128,7 @@ class TIDEMARK_API MemoryBudget {
   // Of the variant used last; nullptr before the first step has ended.
   const StepGraph* graph() const noexcept;
   const Plan* plan() const noexcept;
+  const Arenas& arenas() const noexcept { return arenas_; }
   // Why the last watched allocation was refused, if it was.
   const std::optional<BudgetExceededInfo>& exceeded() const noexcept { return exceeded_; }
   // What check_writes has found in the last step, "" if nothing.
@@ -151,6 +155,7 @@ class TIDEMARK_API MemoryBudget {
   std::optional<EntryState> entry_;         // of the step that runs
   std::optional<AllocationId> last_begin_;  // the first block that it could make
   ForeignStorages foreign_;
+  Arenas arenas_;
   PlaceFinder find_place_;
   StepCounts counts_;
   LastStep last_;

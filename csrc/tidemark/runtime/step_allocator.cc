@@ -54,7 +54,9 @@ c10::DataPtr StepAllocator::allocate(size_t bytes) {
   const bool is_observed_here = is_observed();
   const auto size = static_cast<Bytes>(bytes);
   if (is_observed_here) observer_.load(std::memory_order_relaxed)->before_allocate(size);
-  c10::DataPtr memory = under_->allocate(bytes);
+  c10::Allocator* const step_memory =
+      is_observed_here ? step_memory_.load(std::memory_order_relaxed) : nullptr;
+  c10::DataPtr memory = (step_memory != nullptr ? step_memory : under_)->allocate(bytes);
   void* data = memory.get();
   const c10::DeleterFnPtr deleter = enter(data, size, std::move(memory), false, is_observed_here);
   return {data, data, deleter, c10::Device(c10::kCPU)};

@@ -1,8 +1,9 @@
 // StepAllocator: counts the bytes of CPU storages and asks before the budget would be passed.
 //
 // It delegates every allocation to the allocator it found when it was installed, so the profiler
-// and a counter below it see exactly what they saw before. It does not decide anything: a
-// StepObserver (the running step) is told of each block, and asked for room.
+// and a counter below it see exactly what they saw before; an arena may take that one's place for
+// the blocks of a step. It does not decide anything: a StepObserver (the running step) is told of
+// each block, and asked for room.
 //
 // THREADS: allocate and free may be called from any thread. Only the thread that set the observer
 // reports to it; blocks that other threads make while an observer is set are not counted.
@@ -50,6 +51,11 @@ class StepAllocator final : public c10::Allocator {
   // Blocks that are alive at the last release stay valid and are freed through it.
   void acquire();
   void release();
+
+  // The allocator that it found. REQUIRES: acquired.
+  c10::Allocator& under() const noexcept { return *under_; }
+  // Where the blocks of the observing thread come from; nullptr: from under() like all others.
+  void set_step_memory(c10::Allocator* memory) noexcept { step_memory_ = memory; }
 
   c10::DataPtr allocate(size_t bytes) override;
   c10::DeleterFnPtr raw_deleter() const override { return &StepAllocator::free_block; }
@@ -148,6 +154,7 @@ class StepAllocator final : public c10::Allocator {
   PointerMap<Block> blocks_;
   c10::Allocator* under_ = nullptr;
   int num_users_ = 0;
+  std::atomic<c10::Allocator*> step_memory_ = nullptr;
   std::atomic<StepObserver*> observer_ = nullptr;
   std::atomic<std::thread::id> observer_thread_;
   std::atomic<bool> observer_wants_blocks_ = false;

@@ -3,6 +3,7 @@
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,8 @@
 #include "bound_graph.h"
 #include "module.h"
 #include "tidemark/arena/instance_csv.h"
+#include "tidemark/arena/validate_layout.h"
+#include "tidemark/base/error.h"
 #include "tidemark/graph/lifetime.h"
 #include "tidemark/report/layout_picture.h"
 
@@ -87,6 +90,23 @@ Packing pack_unlocked(const Instance& instance, std::optional<Bytes> capacity, d
   return packing;
 }
 
+// A layout that was found elsewhere.
+Packing packing_of_offsets(const Instance& instance, std::vector<Bytes> offsets,
+                           Bytes lower_bound) {
+  Packing packing;
+  packing.layout.offsets = std::move(offsets);
+  packing.lower_bound = lower_bound;
+  for (std::size_t row = 0; row < instance.buffers.size(); ++row) {
+    const Bytes end = packing.layout.offsets.at(row) + padded_size(instance, instance.buffers[row]);
+    packing.layout.height = std::max(packing.layout.height, end);
+  }
+  const auto broken = validate(instance, packing.layout);
+  TIDEMARK_CHECK_VALUE(!broken, "no layout: ", broken->sentence);
+  const bool is_lowest = packing.layout.height == lower_bound;
+  packing.status = is_lowest ? PackStatus::kOptimal : PackStatus::kFeasible;
+  return packing;
+}
+
 std::string csv_of(const Instance& instance, const Packing& packing) {
   return to_csv(instance, packing.layout);
 }
@@ -117,6 +137,7 @@ void bind_pack(py::module_& m) {
   m.def("instance_of_csv", &instance_from_csv);
   m.def("instance_of_graph", &instance_of_graph);
   m.def("pack", &pack_unlocked);
+  m.def("packing_of_offsets", &packing_of_offsets);
   m.def("packing_to_csv", &csv_of);
   m.def("packing_to_svg", &svg_of);
 }

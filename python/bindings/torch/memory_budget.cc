@@ -27,15 +27,24 @@ const char* kind_text(StepKind kind) {
   return "";
 }
 
+ArenaUse arena_use(const std::string& text) {
+  if (text == "on") return ArenaUse::kOn;
+  if (text == "off") return ArenaUse::kOff;
+  if (text == "poison") return ArenaUse::kPoison;
+  return ArenaUse::kAuto;
+}
+
 MemoryBudgetOptions make_options(std::string policy, double time_limit_s,
                                  const std::optional<std::string>& plan_json,
-                                 std::vector<at::Tensor> track, bool check_writes) {
+                                 std::vector<at::Tensor> track, bool check_writes,
+                                 const std::string& arena) {
   MemoryBudgetOptions options;
   options.policy = std::move(policy);
   options.time_limit_s = time_limit_s;
   if (plan_json) options.plan = plan_from_json(*plan_json);
   options.track = std::move(track);
   options.check_writes = check_writes;
+  options.arena = arena_use(arena);
   return options;
 }
 
@@ -59,6 +68,33 @@ py::dict counts(const MemoryBudget& budget) {
   result["adapted"] = counts.adapted;
   result["diverged"] = counts.diverged;
   return result;
+}
+
+py::dict arena(const MemoryBudget& budget) {
+  const Arenas& arenas = budget.arenas();
+  const ArenaCounts& counts = arenas.counts();
+  py::dict result;
+  result["why_not"] = arenas.why_not();
+  result["num_served"] = counts.served;
+  result["served_bytes"] = counts.served_bytes;
+  result["num_fallen_back"] = counts.fallen_back;
+  result["num_mappings"] = counts.mappings;
+  const AddressPlan* plan = arenas.plan();
+  result["height"] = plan == nullptr ? 0 : plan->height();
+  result["lower_bound"] = plan == nullptr ? 0 : plan->packing.lower_bound;
+  return result;
+}
+
+// Rows as _core.instance_of_rows wants them, their offsets, the alignment and the lower bound.
+py::object layout(const MemoryBudget& budget) {
+  const AddressPlan* plan = budget.arenas().plan();
+  if (plan == nullptr) return py::none();
+  py::list rows;
+  for (const Buffer& b : plan->instance.buffers) {
+    rows.append(py::make_tuple(b.begin, b.end, b.size, b.alignment, b.offset, b.name));
+  }
+  return py::make_tuple(rows, plan->packing.layout.offsets, plan->instance.alignment,
+                        plan->packing.lower_bound);
 }
 
 py::object exceeded(const MemoryBudget& budget) {
@@ -101,10 +137,10 @@ void bind_memory_budget(py::module_& module) {
   py::class_<MemoryBudget>(module, "MemoryBudget")
       .def(py::init([](Bytes memory, std::string policy, double time_limit_s,
                        const std::optional<std::string>& plan_json, std::vector<at::Tensor> track,
-                       bool check_writes) {
+                       bool check_writes, const std::string& arena) {
         return std::make_unique<MemoryBudget>(
             memory, make_options(std::move(policy), time_limit_s, plan_json, std::move(track),
-                                 check_writes));
+                                 check_writes, arena));
       }))
       .def("enter", &MemoryBudget::enter)
       .def("leave", &MemoryBudget::leave)
@@ -122,6 +158,8 @@ void bind_memory_budget(py::module_& module) {
       .def_property_readonly("is_in_step", &MemoryBudget::is_in_step)
       .def_property_readonly("counts", &counts)
       .def_property_readonly("last_step", &last_step)
+      .def_property_readonly("arena", &arena)
+      .def_property_readonly("layout", &layout)
       .def_property_readonly("exceeded", &exceeded)
       .def_property_readonly("unseen_write", &MemoryBudget::unseen_write)
       .def_property_readonly("peak_bytes", &MemoryBudget::peak_bytes)

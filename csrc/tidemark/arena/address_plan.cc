@@ -1,0 +1,184 @@
+#include "tidemark/arena/address_plan.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "tidemark/base/error.h"
+
+namespace tidemark {
+namespace {
+
+// When a block lives, on a circle of trace.length times: from begin up to end, past 0 if end is not
+// above begin.
+struct Arc {
+  std::size_t block = 0;
+  Time begin = 0;
+  Time end = 0;  // in (0, length]
+};
+
+void check_times(const StepTrace& trace) {
+  const auto is_time = [&](Time time) { return 0 <= time && time < trace.length; };
+  for (std::size_t i = 0; i < trace.blocks.size(); ++i) {
+    const TracedBlock& block = trace.blocks[i];
+    const bool is_right = is_time(block.begin) && (!block.end || is_time(*block.end)) &&
+                          (!block.end_of_last || is_time(*block.end_of_last)) &&
+                          (!block.end || *block.end > block.begin);
+    TIDEMARK_CHECK_VALUE(is_right, "trace: a time of allocation ", i, " is outside [0, ",
+                         trace.length, ") or its end is not behind its beginning");
+  }
+}
+
+// The blocks whose address is free again by the time that the next step makes their like.
+std::vector<Arc> arcs_of(const StepTrace& trace) {
+  std::vector<Arc> arcs;
+  for (std::size_t i = 0; i < trace.blocks.size(); ++i) {
+    const TracedBlock& block = trace.blocks[i];
+    if (block.end) {
+      arcs.push_back({i, block.begin, *block.end});
+    } else if (block.end_of_last && *block.end_of_last <= block.begin) {
+      const Time end = *block.end_of_last;
+      arcs.push_back({i, block.begin, end > 0 ? end : trace.length});
+    }
+  }
+  return arcs;
+}
+
+// The time at which the fewest bytes live that lived just before: there the circle is cut, because
+// what lies across the cut must be given its address before the search.
+Time best_cut(const StepTrace& trace, const std::vector<Arc>& arcs) {
+  std::vector<Bytes> change(static_cast<std::size_t>(trace.length) + 1);
+  Bytes cut_bytes = 0;  // of a cut at 0
+  for (const Arc& arc : arcs) {
+    const Bytes bytes = trace.blocks[arc.block].bytes;
+    const bool is_around = arc.end <= arc.begin;
+    if (is_around) cut_bytes += bytes;
+    change[arc.begin + 1] += bytes;  // a cut where it begins leaves it whole
+    if (arc.end < trace.length) change[arc.end] -= bytes;
+  }
+  Time best = 0;
+  Bytes least = cut_bytes;
+  for (Time time = 1; time < trace.length; ++time) {
+    cut_bytes += change[time];
+    if (cut_bytes >= least) continue;
+    least = cut_bytes;
+    best = time;
+  }
+  return best;
+}
+
+class Cutter {
+ public:
+  Cutter(const StepTrace& trace, Bytes alignment) : trace_(trace), cut_(0) {
+    instance_.alignment = alignment;
+  }
+
+  // Makes rows of the arcs; an arc across the cut becomes two rows with one offset.
+  void cut(const std::vector<Arc>& arcs) {
+    cut_ = best_cut(trace_, arcs);
+    Bytes across = 0;
+    for (const Arc& arc : arcs) {
+      const Bytes bytes = trace_.blocks[arc.block].bytes;
+      const Time begin = (arc.begin - cut_ + trace_.length) % trace_.length;
+      const Time end = arc.end > cut_ ? arc.end - cut_ : arc.end - cut_ + trace_.length;
+      if (begin < end) {
+        add(arc.block, begin, end, std::nullopt);
+        continue;
+      }
+      add(arc.block, begin, trace_.length, across);
+      add(arc.block, 0, end, across);
+      across += padded_size(instance_, {.size = bytes});
+    }
+  }
+
+  Instance& instance() { return instance_; }
+  // Per row of the instance: its block.
+  const std::vector<std::size_t>& blocks() const { return blocks_; }
+
+ private:
+  void add(std::size_t block, Time begin, Time end, std::optional<Bytes> offset) {
+    instance_.buffers.push_back({.begin = begin,
+                                 .end = end,
+                                 .size = trace_.blocks[block].bytes,
+                                 .offset = offset,
+                                 .name = "#" + std::to_string(block)});
+    blocks_.push_back(block);
+  }
+
+  const StepTrace& trace_;
+  Time cut_;
+  Instance instance_;
+  std::vector<std::size_t> blocks_;
+};
+
+// Who lay last at each address.
+class Ground {
+ public:
+  // Returns whom `slot` comes to lie upon at [low, high), ascending, and lays it there.
+  std::vector<std::int32_t> lay(std::int32_t slot, Bytes low, Bytes high) {
+    split(low);
+    split(high);
+    const auto begin = pieces_.lower_bound(low);
+    const auto end = pieces_.lower_bound(high);
+    std::vector<std::int32_t> below;
+    for (auto piece = begin; piece != end; ++piece) below.push_back(piece->second.slot);
+    std::sort(below.begin(), below.end());
+    below.erase(std::unique(below.begin(), below.end()), below.end());
+    pieces_.erase(begin, end);
+    pieces_[low] = {high, slot};
+    return below;
+  }
+
+ private:
+  struct Piece {
+    Bytes high = 0;
+    std::int32_t slot = 0;
+  };
+
+  void split(Bytes at) {
+    auto above = pieces_.lower_bound(at);
+    if (above == pieces_.begin()) return;
+    auto& [low, piece] = *std::prev(above);
+    if (piece.high <= at) return;
+    pieces_[at] = piece;
+    piece.high = at;
+  }
+
+  std::map<Bytes, Piece> pieces_;  // by their lowest address
+};
+
+// One step shows who lies where at its end, the next one who lies upon whom.
+void find_slots_before(AddressPlan& plan) {
+  Ground ground;
+  for (int step = 0; step < 2; ++step) {
+    for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+      AddressSlot& slot = plan.slots[i];
+      if (slot.offset == kNoOffset) continue;
+      const Bytes high = slot.offset + padded_size(plan.instance, {.size = slot.bytes});
+      slot.before = ground.lay(static_cast<std::int32_t>(i), slot.offset, high);
+    }
+  }
+}
+
+}  // namespace
+
+AddressPlan plan_addresses(const StepTrace& trace, Bytes alignment, const PackOptions& options) {
+  check_times(trace);
+  Cutter cutter(trace, alignment);
+  cutter.cut(arcs_of(trace));
+  AddressPlan plan;
+  plan.instance = std::move(cutter.instance());
+  plan.packing = pack(plan.instance, options);
+  for (const TracedBlock& block : trace.blocks) {
+    plan.slots.push_back({.bytes = block.bytes, .outlives_step = !block.end, .before = {}});
+  }
+  for (std::size_t row = 0; row < cutter.blocks().size(); ++row) {
+    plan.slots[cutter.blocks()[row]].offset = plan.packing.layout.offsets[row];
+  }
+  find_slots_before(plan);
+  return plan;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,61 @@
+// AddressPlan: where every allocation of a step that repeats itself lies in one arena.
+//
+//   AddressPlan plan = plan_addresses(trace);                  // once
+//   plan.slots[i].offset                                       // where the i-th allocation goes
+//
+// A trace is what one step allocates, in order. The steps before and after it are taken to be like
+// it, so that time is a circle: a gradient that the next step's zero_grad frees lives from its
+// making to the end of the step and from the beginning of the next one to zero_grad. What has not
+// died by the time that the next step makes its like has no slot: its address is not free then.
+//
+// Serving it is slot_server.h's business.
+//
+// Knows neither graphs nor torch. Pure functions; may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "tidemark/arena/pack.h"
+
+namespace tidemark {
+
+// One allocation of a step.
+struct TracedBlock {
+  Bytes bytes = 0;
+  Time begin = 0;           // when it is made
+  std::optional<Time> end;  // when it dies; nothing: it outlives the step
+  // If it outlives the step: when its like of the step before died in this one, 0 if before it
+  // began; nothing: not within the step.
+  std::optional<Time> end_of_last;
+  bool operator==(const TracedBlock&) const = default;
+};
+
+struct StepTrace {
+  Time length = 0;                  // times are in [0, length)
+  std::vector<TracedBlock> blocks;  // in order of allocation
+};
+
+inline constexpr Bytes kNoOffset = -1;
+
+struct AddressSlot {
+  Bytes bytes = 0;
+  Bytes offset = kNoOffset;  // kNoOffset: not in the arena
+  bool outlives_step = false;
+  std::vector<std::int32_t> before;  // the slots that lay last where this one is to lie
+};
+
+struct AddressPlan {
+  std::vector<AddressSlot> slots;  // one per allocation
+  Instance instance;               // what was packed, on a circle cut where the least bytes live
+  Packing packing;
+  Bytes height() const noexcept { return packing.layout.height; }
+};
+
+// Returns the lowest plan found, the same for the same trace. Every offset is a multiple of
+// `alignment`. Throws std::invalid_argument if a time is outside [0, length).
+TIDEMARK_API AddressPlan plan_addresses(const StepTrace& trace, Bytes alignment,
+                                        const PackOptions& options = {});
+
+}  // namespace tidemark

@@ -1,0 +1,60 @@
+#include "tidemark/arena/slot_server.h"
+
+#include <algorithm>
+
+namespace tidemark {
+
+SlotServer::SlotServer(const AddressPlan& plan)
+    : num_slots_(static_cast<std::int32_t>(plan.slots.size())),
+      slots_(std::make_unique<Slot[]>(plan.slots.size())) {
+  for (std::int32_t i = 0; i < num_slots_; ++i) {
+    const AddressSlot& planned = plan.slots[i];
+    Slot& slot = slots_[i];
+    slot.bytes = planned.bytes;
+    slot.offset = planned.offset;
+    slot.before_begin = static_cast<std::uint32_t>(before_.size());
+    before_.insert(before_.end(), planned.before.begin(), planned.before.end());
+    slot.before_end = static_cast<std::uint32_t>(before_.size());
+    if (slot.offset == kNoOffset) continue;
+    by_offset_.push_back(i);
+    if (planned.outlives_step) outliving_.push_back(i);
+  }
+  std::sort(by_offset_.begin(), by_offset_.end(),
+            [this](std::int32_t a, std::int32_t b) { return slots_[a].offset < slots_[b].offset; });
+}
+
+bool SlotServer::begin_step() noexcept {
+  next_ = 0;
+  num_refused_ = 0;
+  num_taken_ = 0;
+  taken_bytes_ = 0;
+  has_differed_ = false;
+  // One that dies meanwhile may be counted and seen or not: then it looks as if it should not live.
+  const std::int64_t num_live = num_holders_.load(std::memory_order_acquire) - 1;
+  return num_live == std::count_if(outliving_.begin(), outliving_.end(), [this](std::int32_t i) {
+           return slots_[i].is_live.load(std::memory_order_acquire);
+         });
+}
+
+Bytes SlotServer::live_bytes() const noexcept {
+  Bytes bytes = 0;
+  for (const std::int32_t i : by_offset_) {
+    if (slots_[i].is_live.load(std::memory_order_acquire)) bytes += slots_[i].bytes;
+  }
+  return bytes;
+}
+
+std::vector<AddressRange> SlotServer::free_ranges(Bytes height) const {
+  std::vector<AddressRange> ranges;
+  Bytes end = 0;  // of what lives so far
+  for (const std::int32_t i : by_offset_) {
+    const Slot& slot = slots_[i];
+    if (!slot.is_live.load(std::memory_order_acquire)) continue;
+    if (slot.offset > end) ranges.push_back({end, slot.offset});
+    end = std::max(end, slot.offset + slot.bytes);
+  }
+  if (height > end) ranges.push_back({end, height});
+  return ranges;
+}
+
+}  // namespace tidemark

@@ -1,0 +1,119 @@
+#include "tidemark/runtime/allocation_trace.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tidemark/runtime/step_allocator.h"
+
+namespace tidemark {
+namespace {
+
+bool are_equal_sizes(const std::vector<TracedBlock>& a, const std::vector<TracedBlock>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.bytes == y.bytes; });
+}
+
+}  // namespace
+
+struct AllocationTrace::Made {
+  std::shared_ptr<AllocationTrace> trace;
+  std::int64_t step;
+  std::size_t index;
+  void* context;  // how the allocator under ours is told of the end
+  c10::DeleterFnPtr deleter;
+};
+
+void AllocationTrace::begin_step() {
+  std::lock_guard guard(mutex_);
+  ++step_;
+  is_running_ = true;
+  blocks_[0] = std::move(blocks_[1]);
+  blocks_[1].clear();
+  live_bytes_.assign(1, StepAllocator::instance().live_bytes());
+}
+
+void AllocationTrace::end_step(bool went_as_planned) {
+  std::lock_guard guard(mutex_);
+  is_running_ = false;
+  live_bytes_.push_back(StepAllocator::instance().live_bytes());
+  if (!went_as_planned) {
+    num_steps_ = 0;
+  } else if (num_steps_ == 1 && are_equal_sizes(blocks_[0], blocks_[1])) {
+    num_steps_ = 2;
+  } else {
+    num_steps_ = 1;
+  }
+}
+
+Time AllocationTrace::tick(Bytes live_bytes) {
+  live_bytes_.push_back(live_bytes);
+  return static_cast<Time>(live_bytes_.size()) - 1;
+}
+
+c10::DataPtr AllocationTrace::allocate(std::size_t bytes) {
+  c10::DataPtr memory = under_.allocate(bytes);
+  void* const data = memory.get();
+  const c10::Device device = memory.device();
+  const c10::DeleterFnPtr deleter = memory.get_deleter();
+  std::lock_guard guard(mutex_);
+  const auto size = static_cast<Bytes>(bytes);
+  const Time now = tick(StepAllocator::instance().live_bytes() + size);
+  blocks_[1].push_back({.bytes = size, .begin = now, .end = {}, .end_of_last = {}});
+  auto* made =
+      new Made{shared_from_this(), step_, blocks_[1].size() - 1, memory.release_context(), deleter};
+  return {data, made, &free_block, device};
+}
+
+void AllocationTrace::free_block(void* block) {
+  const std::unique_ptr<Made> made(static_cast<Made*>(block));
+  made->deleter(made->context);
+  made->trace->note_end(made->step, made->index);
+}
+
+void AllocationTrace::note_end(std::int64_t step, std::size_t index) {
+  std::lock_guard guard(mutex_);
+  if (is_complete()) return;
+  if (step == step_ && is_running_) {
+    blocks_[1][index].end = tick(StepAllocator::instance().live_bytes());
+  } else if (step == step_) {
+    blocks_[1][index].end_of_last = 0;
+  } else if (step == step_ - 1 && is_running_) {
+    blocks_[0][index].end_of_last = tick(StepAllocator::instance().live_bytes());
+  }
+}
+
+StepTrace AllocationTrace::trace() const {
+  StepTrace result{static_cast<Time>(live_bytes_.size()), blocks_[1]};
+  for (std::size_t i = 0; i < result.blocks.size(); ++i) {
+    TracedBlock& block = result.blocks[i];
+    if (!block.end) block.end_of_last = blocks_[0][i].end_of_last;
+  }
+  return result;
+}
+
+Bytes AllocationTrace::outside_growth(const AddressPlan& plan) const {
+  std::vector<Bytes> change(live_bytes_.size() + 1);  // of the bytes in the arena
+  const StepTrace step = trace();
+  for (std::size_t i = 0; i < step.blocks.size(); ++i) {
+    if (plan.slots[i].offset == kNoOffset) continue;
+    const TracedBlock& block = step.blocks[i];
+    change[block.begin] += block.bytes;
+    if (block.end) change[*block.end] -= block.bytes;
+    if (block.end) continue;
+    change[0] += block.bytes;
+    change[*block.end_of_last] -= block.bytes;
+  }
+  Bytes inside = 0;
+  Bytes most = 0;
+  for (std::size_t time = 0; time < live_bytes_.size(); ++time) {
+    inside += change[time];
+    most = std::max(most, live_bytes_[time] - inside - (live_bytes_[0] - change[0]));
+  }
+  return most;
+}
+
+void AllocationTrace::copy_data(void* dest, const void* src, std::size_t count) const {
+  default_copy_data(dest, src, count);
+}
+
+}  // namespace tidemark

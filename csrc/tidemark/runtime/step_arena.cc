@@ -1,0 +1,111 @@
+#include "tidemark/runtime/step_arena.h"
+
+#include <limits>
+#include <new>
+
+#include "tidemark/runtime/step_allocator.h"
+
+namespace tidemark {
+namespace {
+
+constexpr Bytes kAlignment = 64;  // as c10::gAlignment: vector instructions rely on it
+constexpr Bytes kNoLimit = std::numeric_limits<Bytes>::max();
+
+// Steps are waiting for it. Best fit in one sweep, the first thing tried, is often optimal.
+constexpr std::int64_t kPackingWork = 40'000'000;
+
+// A step that differs so often in a row from what was learned is learned anew, at most so often.
+constexpr int kMostFailures = 3;
+constexpr int kMostLearned = 4;
+
+}  // namespace
+
+c10::Allocator* StepArena::begin_step(const Options& options) {
+  why_not_.clear();
+  missing_bytes_ = 0;
+  is_serving_ = plan_ && can_serve(options);
+  if (is_serving_) return arena_.get();
+  if (plan_ || num_learned_ == kMostLearned) return nullptr;
+  why_not_ = "what the step allocates is being learned";
+  if (trace_ == nullptr) trace_ = std::make_shared<AllocationTrace>(under_);
+  trace_->begin_step();
+  return trace_.get();
+}
+
+bool StepArena::can_serve(const Options& options) {
+  if (plan_->height() == 0) {
+    why_not_ = "the step allocates nothing that it frees";
+    return false;
+  }
+  has_new_mapping_ = arena_ == nullptr || !arena_->begin_step();
+  if (has_new_mapping_) arena_.reset();
+  if (!fits(options.limit)) return false;
+  if (!has_new_mapping_) return true;
+  try {
+    arena_ = PlannedArena::make(*plan_, under_, {options.is_debugging, options.limit != kNoLimit});
+  } catch (const std::bad_alloc&) {
+    why_not_ = "the system has no room for " + std::to_string(plan_->height()) + " bytes";
+    return false;
+  }
+  ++counts_.mappings;
+  return arena_->begin_step();
+}
+
+// What lives outside the arena is counted as it is; in the arena, the whole height counts.
+bool StepArena::fits(Bytes limit) {
+  if (limit == kNoLimit) return true;
+  const Bytes inside = arena_ == nullptr ? 0 : arena_->server().live_bytes();
+  const Bytes outside = StepAllocator::instance().live_bytes() - inside + outside_growth_;
+  missing_bytes_ = outside + plan_->height() - limit;
+  if (missing_bytes_ <= 0) {
+    missing_bytes_ = 0;
+    return true;
+  }
+  why_not_ = "its height of " + format_bytes(plan_->height()) + " and " + format_bytes(outside) +
+             " outside it are " + format_bytes(missing_bytes_) + " above the budget";
+  give_back_pages();
+  return false;
+}
+
+void StepArena::end_step(bool went_as_planned) {
+  if (is_serving_) {
+    const SlotServer& server = arena_->server();
+    counts_.served += server.num_taken();
+    counts_.served_bytes += server.taken_bytes();
+    counts_.fallen_back += server.num_refused();
+    if (went_as_planned) note_success(!server.has_differed() && !has_new_mapping_);
+    is_serving_ = false;
+  } else if (trace_ != nullptr) {
+    trace_->end_step(went_as_planned);
+    if (trace_->is_complete()) learn();
+  }
+}
+
+void StepArena::learn() {
+  const std::shared_ptr<AllocationTrace> trace = std::move(trace_);
+  PackOptions options;
+  options.work_limit = kPackingWork;
+  plan_ = plan_addresses(trace->trace(), kAlignment, options);
+  outside_growth_ = trace->outside_growth(*plan_);
+  ++num_learned_;
+  num_failures_ = -1;  // the first step that it serves needs memory first
+}
+
+void StepArena::note_success(bool is_success) {
+  num_failures_ = is_success ? 0 : num_failures_ + 1;
+  if (num_failures_ < kMostFailures) return;
+  arena_.reset();
+  plan_.reset();
+  if (num_learned_ == kMostLearned) why_not_ = "the step allocates differently every time";
+}
+
+void StepArena::give_back_pages() {
+  if (arena_ != nullptr) arena_->give_back_pages();
+}
+
+void StepArena::close() {
+  arena_.reset();
+  trace_.reset();
+}
+
+}  // namespace tidemark

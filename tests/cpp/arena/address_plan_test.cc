@@ -1,0 +1,71 @@
+#include "tidemark/arena/address_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <vector>
+
+namespace tidemark {
+namespace {
+
+TEST(AddressPlan, ReusesTheAddressOfWhatDied) {
+  const StepTrace trace{.length = 6,
+                        .blocks = {{.bytes = 100, .begin = 1, .end = 3},
+                                   {.bytes = 100, .begin = 2, .end = 5},
+                                   {.bytes = 100, .begin = 4, .end = 5}}};
+  const AddressPlan plan = plan_addresses(trace, 64);
+  EXPECT_EQ(plan.height(), 256);  // two of them, padded
+  EXPECT_EQ(plan.packing.lower_bound, 256);
+  EXPECT_EQ(plan.slots[2].offset, plan.slots[0].offset);
+  EXPECT_EQ(plan.slots[2].before, (std::vector<std::int32_t>{0}));
+}
+
+// A gradient: made late in a step, freed early in the next one.
+TEST(AddressPlan, LetsOthersUseTheAddressOfAGradientBetweenItsTwoLives) {
+  const StepTrace trace{
+      .length = 7,
+      .blocks = {{.bytes = 64, .begin = 2, .end = 3}, {.bytes = 64, .begin = 4, .end_of_last = 1}}};
+  const AddressPlan plan = plan_addresses(trace, 64);
+  EXPECT_EQ(plan.height(), 64);
+  EXPECT_TRUE(plan.slots[1].outlives_step);
+  EXPECT_EQ(plan.slots[0].before, (std::vector<std::int32_t>{1}));  // of the step before
+  EXPECT_EQ(plan.slots[1].before, (std::vector<std::int32_t>{0}));
+}
+
+TEST(AddressPlan, GivesAnOffsetAcrossTheCutBeforeTheSearch) {
+  // Something lives at every time, so that the circle must be cut through a block.
+  const StepTrace trace{.length = 6,
+                        .blocks = {{.bytes = 64, .begin = 1, .end = 4},
+                                   {.bytes = 128, .begin = 3, .end_of_last = 2}}};
+  const AddressPlan plan = plan_addresses(trace, 64);
+  EXPECT_EQ(plan.height(), 192);
+  EXPECT_EQ(plan.instance.buffers.size(), 3u);
+}
+
+TEST(AddressPlan, HasNoSlotForWhatLivesWhenItsLikeIsMade) {
+  const StepTrace trace{.length = 6,
+                        .blocks = {{.bytes = 64, .begin = 1, .end_of_last = 2},
+                                   {.bytes = 64, .begin = 3},
+                                   {.bytes = 64, .begin = 4, .end_of_last = 0}}};
+  const AddressPlan plan = plan_addresses(trace, 64);
+  EXPECT_EQ(plan.slots[0].offset, kNoOffset);
+  EXPECT_EQ(plan.slots[1].offset, kNoOffset);
+  EXPECT_EQ(plan.slots[2].offset, 0);  // gone before the next step began
+  EXPECT_EQ(plan.height(), 64);
+}
+
+TEST(AddressPlan, OfNothingIsEmpty) {
+  const AddressPlan plan = plan_addresses({.length = 2, .blocks = {}}, 64);
+  EXPECT_EQ(plan.height(), 0);
+  EXPECT_TRUE(plan.slots.empty());
+}
+
+TEST(AddressPlan, RefusesTimesOutsideTheStep) {
+  EXPECT_THROW(plan_addresses({.length = 2, .blocks = {{.bytes = 1, .begin = 2}}}, 64),
+               std::invalid_argument);
+  EXPECT_THROW(plan_addresses({.length = 3, .blocks = {{.bytes = 1, .begin = 2, .end = 1}}}, 64),
+               std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace tidemark
