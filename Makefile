@@ -44,12 +44,14 @@ fuzz: modules  ## random training programs against stock torch: make fuzz SECOND
 	@cmake --build build/dev --target tidemark_counting_allocator
 	@PYTHONPATH=$(CURDIR)/tests/python:$(PYTHONPATH) python -m fuzzing $(SECONDS) $(SEED)
 
-CLANG ?= $(firstword $(foreach name,clang++ clang++-18 clang++-16 clang++-15,$(shell command -v $(name))))
+# Below 16, clang cannot read the ranges of libstdc++ 12.
+CLANG ?= $(firstword $(foreach version,22 21 20 19 18 17 16,$(shell command -v clang++-$(version))) clang++)
+READERS := graph plan bytes profile lifetimes
 fuzz-readers: setup  ## hostile text for the readers, by libFuzzer: make fuzz-readers SECONDS=600
-	@test -n "$(CLANG)" || { echo "please run: apt-get install clang"; exit 1; }
+	@command -v $(CLANG) >/dev/null || { echo "please run: apt-get install clang-16"; exit 1; }
 	@cmake --preset fuzzer --log-level=WARNING -DCMAKE_CXX_COMPILER=$(CLANG)
-	@$(BUILD) fuzzer --target tidemark_graph_fuzzer tidemark_plan_fuzzer tidemark_bytes_fuzzer
-	@for reader in graph plan bytes; do \
+	@$(BUILD) fuzzer --target $(READERS:%=tidemark_%_fuzzer)
+	@for reader in $(READERS); do \
 	  mkdir -p out/fuzz/$$reader; \
 	  build/fuzzer/tests/fuzz/tidemark_$${reader}_fuzzer -max_total_time=$(SECONDS) -seed=$(SEED) \
 	    -timeout=10 -rss_limit_mb=1024 -max_len=65536 -artifact_prefix=out/fuzz/$$reader- \

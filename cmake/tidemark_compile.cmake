@@ -73,7 +73,9 @@ function(tidemark_library target component)
   tidemark_target(${target})
   target_include_directories(${target} PUBLIC
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/csrc> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  target_link_options(${target} PRIVATE -Wl,--no-undefined)
+  if(NOT TIDEMARK_SANITIZERS)  # clang's sanitizers are in the program, for libraries to find there
+    target_link_options(${target} PRIVATE -Wl,--no-undefined)
+  endif()
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${component}
     LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib"

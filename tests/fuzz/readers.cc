@@ -4,7 +4,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "tidemark/arena/instance_csv.h"
+#include "tidemark/arena/pack.h"
+#include "tidemark/arena/validate_layout.h"
 #include "tidemark/base/bytes.h"
+#include "tidemark/graph/device_profile.h"
 #include "tidemark/graph/graph_json.h"
 #include "tidemark/plan/plan_json.h"
 #include "tidemark/plan/simulate.h"
@@ -36,6 +40,16 @@ void follow(const Plan& plan) {
   require(simulation || violation, "valid, yet the simulator cannot run it");
 }
 
+// Whether the rows may be placed or not: what is placed is right, and written and read back.
+void place(const Instance& instance) {
+  const Packing packing = pack(instance, {.work_limit = 20'000});
+  if (packing.status == PackStatus::kInfeasible && packing.layout.offsets.empty()) return;
+  require(!validate(instance, packing.layout), "the packer gives a layout that is none");
+  const std::string written = to_csv(instance, packing.layout);
+  require(to_csv(instance_from_csv(written), packing.layout) == written,
+          "the buffers are read back as others");
+}
+
 }  // namespace
 
 void read_graph(std::string_view text) {
@@ -58,6 +72,20 @@ void read_bytes(std::string_view text) {
   if (!bytes) return;
   require(*bytes >= 0, "a negative size");
   require(parse_bytes(std::to_string(*bytes)) == *bytes, "a number of bytes is read as another");
+}
+
+void read_profile(std::string_view text) {
+  const auto profile = unless_refused([&] { return device_profile_from_json(text); });
+  if (!profile) return;
+  require(device_profile_from_json(to_json(*profile)) == *profile,
+          "the profile is read back as another");
+  const OpWork work{.flops = 1e15, .bytes = 1e12, .random_numbers = 1e12};
+  require(cost_of(work, *profile) >= 0, "a negative time");
+}
+
+void read_lifetimes(std::string_view text) {
+  const auto instance = unless_refused([&] { return instance_from_csv(text); });
+  if (instance) place(*instance);
 }
 
 }  // namespace tidemark::fuzz

@@ -13,5 +13,8 @@ void read_graph(std::string_view text);
 // Follows the plan through the simulator and the validator too, on the worked example's graph.
 void read_plan(std::string_view text);
 void read_bytes(std::string_view text);
+void read_profile(std::string_view text);
+// Packs the buffers too, with little effort.
+void read_lifetimes(std::string_view text);
 
 }  // namespace tidemark::fuzz

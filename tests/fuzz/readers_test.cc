@@ -83,7 +83,9 @@ class Readers : public ::testing::TestWithParam<Reader> {};
 
 INSTANTIATE_TEST_SUITE_P(All, Readers,
                          ::testing::Values(Reader{"graph", read_graph}, Reader{"plan", read_plan},
-                                           Reader{"bytes", read_bytes}),
+                                           Reader{"bytes", read_bytes},
+                                           Reader{"profile", read_profile},
+                                           Reader{"lifetimes", read_lifetimes}),
                          [](const auto& reader) { return reader.param.name; });
 
 TEST_P(Readers, HaveACorpus) { EXPECT_GE(corpus(GetParam().name).size(), 3u); }

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int32_t kLargestSearched = 2500;  // items; neighbours are quadratic in them
 constexpr std::int64_t kFirstWork = 4'000'000;
+constexpr std::int64_t kMostWork = std::int64_t{1} << 40;  // more than any time limit allows
 
 }  // namespace
 
@@ -40,7 +41,7 @@ void Improver::begin(Bytes goal) {
 
 void Improver::go_on(Bytes goal) {
   const std::int64_t work = work_;
-  work_ += work_ / 2;
+  work_ = std::min(work_ + work_ / 2, kMostWork);  // rounds that end early may be many
   const bool is_small = partition_.num_items() <= kLargestSearched;
   const Bytes target = std::max(goal, proven_);
   if (is_small) search_at(target, at_goal_, 4 * work);

@@ -8,6 +8,7 @@ namespace tidemark {
 namespace {
 
 constexpr Bytes kMost = Bytes{1} << 62;
+constexpr Time kLatest = Time{1} << 62;
 
 Bytes round_up(Bytes size, Bytes alignment) {
   return (size + alignment - 1) / alignment * alignment;
@@ -35,6 +36,9 @@ void check_buffer(const Instance& instance, std::int32_t row) {
   const std::string who = "buffer " + name_of(instance, row);
   TIDEMARK_CHECK_VALUE(buffer.begin <= buffer.end, who, ": its life ends at ", buffer.end,
                        ", before it begins at ", buffer.begin);
+  // So that every life has a length.
+  TIDEMARK_CHECK_VALUE(-kLatest < buffer.begin && buffer.end < kLatest, who, ": it lives from ",
+                       buffer.begin, " to ", buffer.end, "; times lie between -2^62 and 2^62");
   TIDEMARK_CHECK_VALUE(buffer.size >= 0 && buffer.size < kMost, who, ": size is ", buffer.size,
                        "; it must be at least 0 and below 2^62");
   TIDEMARK_CHECK_VALUE(buffer.alignment >= 1 && buffer.alignment < kMost, who, ": alignment is ",

@@ -59,9 +59,9 @@ TIDEMARK_API Bytes padded_size(const Instance& instance, const Buffer& buffer);
 TIDEMARK_API std::string name_of(const Instance& instance, std::int32_t row);
 
 // Throws std::invalid_argument naming the first broken rule and its row: a life that ends before it
-// begins, a negative size, an alignment below 1, a fixed offset that is negative or not aligned, a
-// block limit that is no multiple of an alignment or smaller than a buffer, sizes whose sum does
-// not fit 62 bits, more than 2^31 - 2 buffers.
+// begins or reaches beyond 62 bits, a negative size, an alignment below 1, a fixed offset that is
+// negative or not aligned, a block limit that is no multiple of an alignment or smaller than a
+// buffer, sizes whose sum does not fit 62 bits, more than 2^31 - 2 buffers.
 TIDEMARK_API void check(const Instance& instance);
 
 }  // namespace tidemark

@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::string_view kWhat = "device profile";
 
+// What a whole step may take at most (check.cc); also where a double still fits 64 bits.
+constexpr Nanoseconds kMostTime = Nanoseconds{1} << 61;
+
 struct Document {
   DeviceProfile profile;
   int version = 0;
@@ -58,7 +61,8 @@ Nanoseconds cost_of(const OpWork& work, const DeviceProfile& device, int element
   const double roofline = std::max(work.flops / flops_per_second,
                                    work.bytes / static_cast<double>(device.bytes_per_second));
   const double random = work.random_numbers * 1e-3 * static_cast<double>(device.random_number_ps);
-  return device.overhead_ns + static_cast<Nanoseconds>(1e9 * roofline + random);
+  const double total = static_cast<double>(device.overhead_ns) + 1e9 * roofline + random;
+  return total < kMostTime ? static_cast<Nanoseconds>(total) : kMostTime;
 }
 
 const std::vector<DeviceProfile>& device_profiles() {

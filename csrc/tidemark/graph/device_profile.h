@@ -37,7 +37,8 @@ struct OpWork {
   double random_numbers = 0;
 };
 
-// Returns what an op takes on `device`. `element_bytes` below 4 takes the rate of 16-bit floats.
+// Returns what an op takes on `device`, at most 2^61 ns. `element_bytes` below 4 takes the rate of
+// 16-bit floats.
 TIDEMARK_API Nanoseconds cost_of(const OpWork& work, const DeviceProfile& device,
                                  int element_bytes = 4);
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -33,6 +34,9 @@ TEST(Instance, EveryBrokenRuleNamesItsBuffer) {
   const auto with = [&](Buffer buffer) { return complaint({.buffers = {fine, buffer}}); };
   EXPECT_EQ(complaint({.buffers = {fine}}), "");
   EXPECT_NE(with({.begin = 2, .end = 1}).find("#1: its life ends at 1, before"), std::string::npos);
+  EXPECT_NE(with({.begin = std::numeric_limits<Time>::min()}).find("#1: it lives from -92"),
+            std::string::npos);
+  EXPECT_NE(with({.end = Time{1} << 62}).find("between -2^62 and 2^62"), std::string::npos);
   EXPECT_NE(with({.size = -1}).find("#1: size is -1"), std::string::npos);
   EXPECT_NE(with({.alignment = 0}).find("#1: alignment is 0"), std::string::npos);
   EXPECT_NE(with({.offset = -8}).find("#1: fixed offset is -8"), std::string::npos);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <stdexcept>
 
 namespace tidemark {
@@ -17,6 +18,14 @@ TEST(DeviceProfile, TakesTheLongerOfArithmeticAndTraffic) {
   EXPECT_EQ(cost_of({.flops = 300, .bytes = 100}, device, 2), 157);
   EXPECT_EQ(cost_of({.flops = 10, .bytes = 100}, device), 107);
   EXPECT_EQ(cost_of({.random_numbers = 100}, device), 57);
+}
+
+TEST(DeviceProfile, GivesNoTimeThatOverflows) {
+  const DeviceProfile slowest{.flops_per_second = 1,
+                              .half_flops_per_second = 1,
+                              .bytes_per_second = 1,
+                              .overhead_ns = std::numeric_limits<Nanoseconds>::max()};
+  EXPECT_EQ(cost_of({.flops = 1e15}, slowest), Nanoseconds{1} << 61);
 }
 
 TEST(DeviceProfile, ComesBackFromJsonAsItWas) {
