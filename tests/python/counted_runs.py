@@ -52,10 +52,12 @@ def run(
     step: Step = train,
     look: Callable[[Any], Any] = snapshot,
     seen: Run | None = None,
+    around: Callable[[Any, Callable[[], None]], None] = lambda loop, whole_step: whole_step(),
 ) -> Run:
     """Runs the loop that `make` builds from its beginning; `look` says what is compared.
 
-    `seen`: where to note it, for a loop that may raise.
+    `seen`: where to note it, for a loop that may raise. `around`: calls the whole step, budget and
+    all, for a loop that does so in a place of its own.
     """
     gc.collect()
     result = Run() if seen is None else seen
@@ -66,9 +68,13 @@ def run(
     for _ in range(steps):
         batch = loop.next_batch()
         counting_allocator.reset_peak()
-        try:
+
+        def whole_step(batch: tuple[Any, ...] = batch) -> None:
             with budget.step() if budget is not None else nullcontext():
                 step(loop, *batch)
+
+        try:
+            around(loop, whole_step)
         finally:
             result.counted.append(counting_allocator.peak() - before - held)
         if budget is not None:

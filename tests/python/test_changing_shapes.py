@@ -8,6 +8,9 @@ from itertools import count
 import pytest
 import tidemark
 import torch
+from compatibility import all_rows
+from compatibility.harness import find_range, state_of
+from compatibility.rows import Program
 from counted_runs import Run, Step, assert_equal, run, train
 from training_loops import LOOPS, Loop, tokens
 
@@ -103,3 +106,17 @@ def test_a_step_that_leaves_a_plan_without_drops_is_held_to_the_budget() -> None
     assert found.summaries[4].num_replays == 0
     assert kinds[5] == "adapted"
     assert kinds[8:] == ["planned"] * 2
+
+
+def test_forms_that_take_turns_are_foreseen() -> None:
+    """Two models in turn begin alike, and either plan acts before they differ."""
+    row = all_rows()["models_in_turn"]
+    known = find_range(row)
+    memory = known.budget_at(0.6)
+
+    with tidemark.MemoryBudget(memory) as budget:
+        found = run(row.make, budget, 14, Program.train, state_of)
+
+    assert max(found.counted) <= memory
+    assert [summary.kind for summary in found.summaries[8:]] == ["planned"] * 6
+    assert all(summary.num_replays > 0 for summary in found.summaries[8:])

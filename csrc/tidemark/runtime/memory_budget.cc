@@ -133,7 +133,8 @@ void MemoryBudget::leave(bool aborted) {
     last_.difference = "the peak differs from the promised one";
   }
   if (!aborted) {
-    learn_from(outcome);
+    const PlanScript* form = learn_from(outcome);
+    variants_.note_form(form);
   } else if (exceeded_ && outcome.kind != StepKind::kWatched) {
     watch_for(std::move(outcome.unknown_form));  // or it would fail again
   }
@@ -141,7 +142,7 @@ void MemoryBudget::leave(bool aborted) {
 
 // A step that began like a known one and went on otherwise was not recorded. The steps that follow
 // are, until one begins like it: programs that take turns between kinds of step come back to it.
-void MemoryBudget::learn_from(StepOutcome& outcome) {
+const PlanScript* MemoryBudget::learn_from(StepOutcome& outcome) {
   if (outcome.graph) {
     if (num_to_watch_ > 0) --num_to_watch_;
     Variant& variant = variants_.add(std::move(*outcome.graph), outcome.active_at_entry, *entry_);
@@ -149,9 +150,11 @@ void MemoryBudget::learn_from(StepOutcome& outcome) {
     const bool is_found = variant.script == nullptr || !unknown_form_ ||
                           unknown_form_->is_start_of(variant.script->ops());
     if (is_found) num_to_watch_ = 0;
-  } else if (outcome.kind != StepKind::kPlanned) {
-    watch_for(std::move(outcome.unknown_form));
+    return variant.script.get();
   }
+  if (outcome.kind == StepKind::kPlanned) return outcome.script.get();
+  watch_for(std::move(outcome.unknown_form));
+  return nullptr;
 }
 
 void MemoryBudget::watch_for(std::optional<UnknownForm> form) {

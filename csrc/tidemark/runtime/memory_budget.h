@@ -140,7 +140,8 @@ class TIDEMARK_API MemoryBudget {
  private:
   void count_tracked();
   void choose_plan(StepOptions& options);
-  void learn_from(StepOutcome& outcome);
+  // Returns the script of the form that the step had; nullptr if that is not known.
+  const PlanScript* learn_from(StepOutcome& outcome);
   void watch_for(std::optional<UnknownForm> form);
   void plan_variant(Variant& variant);
   std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <memory_resource>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "tidemark/runtime/saved_version.h"
@@ -36,6 +37,15 @@ class SavedHandle final : public torch::autograd::SavedVariableHooks {
   ~SavedHandle() override = default;
   void call_pack_hook(const at::Tensor& tensor) override { step_->pack(*this, tensor); }
   at::Tensor call_unpack_hook() override { return step_->unpack(*this); }
+  // Asked by compiled autograd alone, which would trace what is restored.
+  std::optional<std::pair<c10::SafePyObject, c10::SafePyObject>> retrieve_unpack_hook_data()
+      const override {
+    TORCH_CHECK_NOT_IMPLEMENTED(
+        false,
+        "tidemark: compiled autograd cannot run a backward through tensors that were saved in a "
+        "budget's step. Switch it off there (torch._dynamo.config.compiled_autograd = False), or "
+        "do without the budget");
+  }
 
   // Whether the runtime may drop and restore it.
   bool is_managed() const { return value != nullptr; }

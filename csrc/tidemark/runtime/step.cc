@@ -102,6 +102,7 @@ void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
                  torch::jit::Stack* stack) {
   if (is_busy_ || !is_active_) return run_op(op, keys, stack);
   if (is_away_ && !is_in_backward()) {
+    turns_.check_over();
     allocator().observe_this_thread();
     is_away_ = false;
   }
@@ -321,6 +322,7 @@ void Step::manage_all() {
 
 at::Tensor Step::unpack(SavedHandle& handle) {
   handle.version.check();
+  if (is_active_) turns_.enter();
   if (is_active_ && (is_away_ || !allocator().observes_this_thread()) && is_in_backward()) {
     follow_backward_here();
   }

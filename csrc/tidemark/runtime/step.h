@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "tidemark/runtime/backward_turns.h"
 #include "tidemark/runtime/budget_exceeded.h"
 #include "tidemark/runtime/foreign_storages.h"
 #include "tidemark/runtime/plan_follower.h"
@@ -122,6 +123,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   Tape tape_;
   std::vector<SavedHandle*> handles_;  // by number; nullptr once gone
   bool is_busy_ = false;               // the runtime's own ops and frees
+  BackwardTurns turns_;
   PlanFollower follower_;
   std::unique_ptr<StepWatcher> watcher_;
   std::unique_ptr<WriteCheck> write_check_;  // nullptr: writes are not checked

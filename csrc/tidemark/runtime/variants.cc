@@ -81,12 +81,14 @@ const std::vector<LiveBlock>& EntryState::blocks() {
 }
 
 Variant* Variants::find(EntryState& entry) {
-  for (auto it = variants_.begin(); it != variants_.end(); ++it) {
-    if (!matches(**it, entry)) continue;
-    std::rotate(variants_.begin(), it, it + 1);
-    return variants_.front().get();
+  auto found = expected_next();
+  if (found == variants_.end() || !matches(**found, entry)) {
+    found = std::find_if(variants_.begin(), variants_.end(),
+                         [&](const auto& variant) { return matches(*variant, entry); });
   }
-  return nullptr;
+  if (found == variants_.end()) return nullptr;
+  std::rotate(variants_.begin(), found, found + 1);
+  return variants_.front().get();
 }
 
 std::vector<std::shared_ptr<const PlanScript>> Variants::alternatives_to(const Variant& variant,
@@ -107,11 +109,35 @@ std::shared_ptr<const PlanScript> Variants::script_of_other_sizes(EntryState& en
   return nullptr;
 }
 
+Variants::Place Variants::with_script(const PlanScript* script) {
+  if (script == nullptr) return variants_.end();
+  return std::find_if(variants_.begin(), variants_.end(),
+                      [&](const auto& variant) { return variant->script.get() == script; });
+}
+
+Variants::Place Variants::with_form(std::optional<int> form) {
+  if (!form) return variants_.end();
+  return std::find_if(variants_.begin(), variants_.end(),
+                      [&](const auto& variant) { return variant->form == *form; });
+}
+
+Variants::Place Variants::expected_next() {
+  const auto last = with_form(last_form_);
+  return last == variants_.end() ? last : with_form((*last)->followed_by);
+}
+
 void Variants::note_use(const PlanScript* script) {
-  if (script == nullptr) return;
-  auto it = std::find_if(variants_.begin(), variants_.end(),
-                         [&](const auto& variant) { return variant->script.get() == script; });
+  auto it = with_script(script);
   if (it != variants_.end()) std::rotate(variants_.begin(), it, it + 1);
+}
+
+void Variants::note_form(const PlanScript* script) {
+  const auto last = with_form(last_form_);
+  const auto now = with_script(script);
+  last_form_.reset();
+  if (now == variants_.end()) return;
+  last_form_ = (*now)->form;
+  if (last != variants_.end()) (*last)->followed_by = last_form_;
 }
 
 Variant& Variants::add(StepGraph graph, const std::vector<AllocationId>& active_at_entry,
@@ -129,10 +155,13 @@ Variant& Variants::add(StepGraph graph, const std::vector<AllocationId>& active_
   variant->live_bytes = graph.entry.total_bytes();  // with what the step was the first to touch
   variant->matching_live_hash = entry.live_hash();
   variant->graph_hash = graph_hash(graph);
+  variant->form = num_forms_++;
   for (const auto& known : variants_) take_lesser_costs(graph, known->graph);
   for (auto it = variants_.begin(); it != variants_.end(); ++it) {
     const Variant& known = **it;
     if (known.graph_hash != variant->graph_hash || known.active != variant->active) continue;
+    variant->form = known.form;
+    variant->followed_by = known.followed_by;
     // Workspace and what backward does are no part of the hash, and may have settled since.
     if (known.script != nullptr && keeps_promise(*known.script, graph)) {
       variant->script = known.script;

@@ -37,6 +37,8 @@ struct Variant {
   std::vector<Bytes> left_behind;        // sorted: those of it made since the step before began
   Bytes live_bytes = 0;                  // as its graph has it: at entry, and older ones touched
   std::uint64_t matching_live_hash = 0;  // of a state that is known to match
+  int form = 0;                          // a number that it keeps when it is recorded again
+  std::optional<int> followed_by;        // the form of the step after the last one of this form
 };
 
 // Whether `graph`, which has the plan's hash, takes what the plan promises, but for bytes that it
@@ -81,7 +83,9 @@ class Variants {
   Variant& newest() { return *variants_.front(); }
   const Variant& newest() const { return *variants_.front(); }
 
-  // The one used last among those that begin in `entry`, or nullptr. It becomes the newest.
+  // Among those that begin in `entry`, the one that came after the last step's form before (a
+  // generator and its critic take turns), else the one used last; or nullptr. It becomes the
+  // newest.
   Variant* find(EntryState& entry);
   // The scripts of the others that begin in `entry`.
   std::vector<std::shared_ptr<const PlanScript>> alternatives_to(const Variant& variant,
@@ -91,13 +95,23 @@ class Variants {
   std::shared_ptr<const PlanScript> script_of_other_sizes(EntryState& entry) const;
   // The one with this script becomes the newest, if there is one.
   void note_use(const PlanScript* script);
+  // The step that has ended had the form of this script; nullptr: that of no script.
+  void note_form(const PlanScript* script);
   // Adds the recorded form of a step that began in `entry`; it becomes the newest. It takes the
   // place of a known form that began in the same state, with its plan if that still holds.
   Variant& add(StepGraph graph, const std::vector<AllocationId>& active_at_entry,
                EntryState& entry);
 
  private:
+  using Place = std::vector<std::unique_ptr<Variant>>::iterator;
+  // The end if there is none.
+  Place with_script(const PlanScript* script);
+  Place with_form(std::optional<int> form);
+  Place expected_next();
+
   std::vector<std::unique_ptr<Variant>> variants_;  // most recently used first
+  std::optional<int> last_form_;                    // of the last step; none: not known
+  int num_forms_ = 0;
 };
 
 }  // namespace tidemark

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+from contextlib import suppress
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
 import torch._dynamo
+import torch._dynamo.compiled_autograd
+import torch.distributed as dist
 from torch import nn
+from torch.distributed import autograd as dist_autograd
+from torch.distributed import rpc
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.nn import functional
 
 from compatibility.rows import SAMPLES, WIDTH, Program, body, classify, row, sgd, vectors
@@ -144,6 +153,48 @@ def tensor_subclasses() -> Program:
     return classify(body(fn, linear(WIDTH, WIDTH), nn.Tanh(), fn, linear(WIDTH, WIDTH)))
 
 
+@row(note="what a DTensor holds is kept", apart=True, dynamic=True)
+def dtensors() -> Program:
+    if not dist.is_initialized():
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    model = body(linear(WIDTH, 64), nn.GELU(), linear(64, WIDTH), nn.Tanh(), linear(WIDTH, WIDTH))
+    mesh = init_device_mesh("cpu", (1,))
+    parallelize_module(model, mesh, {"2": ColwiseParallel(), "4": RowwiseParallel()})
+    return classify(model)
+
+
+def remote_block(weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    return torch.tanh(x @ weight)
+
+
+@row(
+    note="what torch's threads make for it is not counted",
+    apart=True,
+    unseen_bytes=None,
+    has_other_threads=True,
+)
+def rpc_autograd() -> Program:
+    if not rpc.api._is_current_rpc_agent_set():
+        options = rpc.TensorPipeRpcBackendOptions(init_method=f"file://{mkdtemp()}/store")
+        rpc.init_rpc("worker", rank=0, world_size=1, rpc_backend_options=options)
+        atexit.register(rpc.shutdown, graceful=False)
+    model = body(block(), block())
+    weight = torch.randn(WIDTH, WIDTH, requires_grad=True)
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        with dist_autograd.context() as context:
+            hidden = rpc.rpc_sync("worker", remote_block, (weight, model[:2](x)))
+            loss = functional.cross_entropy(model[2:](hidden), y)
+            dist_autograd.backward(context, [loss])
+            gradients = dist_autograd.get_gradients(context)
+            with torch.no_grad():
+                for parameter in (weight, *model.parameters()):
+                    parameter -= 0.05 * gradients[parameter]
+        return loss
+
+    return Program(model, step, vectors, others={"weight": [weight]})
+
+
 @row()
 def a_plain_tensor_subclass() -> Program:
     class Named(torch.Tensor):
@@ -171,6 +222,68 @@ def backward_in_two_threads() -> Program:
         return losses
 
     return Program(models, step, vectors, [optimizer])
+
+
+@row(message="tidemark: two threads work on one step at once")
+def backward_in_two_threads_at_once() -> Program:
+    models = nn.ModuleList([body(block()), body(block())])
+    both_are_there = threading.Barrier(2, timeout=10)
+
+    def meet(*args: object) -> None:
+        """Neither is over before the other has begun; the refused one is not waited for."""
+        with suppress(threading.BrokenBarrierError):
+            both_are_there.wait()
+
+    for model in models:
+        model[-1].register_full_backward_hook(meet)
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> None:
+        losses = [functional.cross_entropy(model(x), y) for model in models]
+        errors: list[Exception] = []
+
+        def backward(loss: torch.Tensor) -> None:
+            try:
+                loss.backward()
+            except Exception as error:
+                errors.append(error)
+                both_are_there.abort()
+
+        threads = [threading.Thread(target=backward, args=[loss]) for loss in losses]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for error in errors:
+            raise error
+
+    return Program(models, step, vectors)
+
+
+@row(message="tidemark: compiled autograd cannot run a backward")
+def compiled_autograd() -> Program:
+    program = classify(body(block()))
+    inner = program.step
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> object:
+        with torch._dynamo.compiled_autograd._enable(torch.compile(backend="eager")):
+            return inner(x, y)
+
+    program.step = step
+    return program
+
+
+# torch's own words, as long as there are no steps on CUDA devices.
+@row(message="Tried to instantiate dummy base class CUDAGraph")
+def cuda_graphs() -> Program:
+    program = classify(body(block()))
+    inner = program.step
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> object:
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            return inner(x, y)
+
+    program.step = step
+    return program
 
 
 @row(note="the child finds its tensors, and a step that it must not go on with")

@@ -28,6 +28,8 @@ class Program:
     optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
     others: dict[str, Any] = field(default_factory=dict)
     """Whatever else must not differ: generators, averaged models, lists of tensors."""
+    around: Callable[[Callable[[], None]], object] = lambda whole_step: whole_step()
+    """Calls the whole step, from its beginning in the budget to its end."""
     outcome: object = None
 
     def train(self, *batch: object) -> None:
@@ -51,6 +53,10 @@ class Row:
     their number is not known: then planned steps need only be inside."""
     full: bool
     """Too slow for `make test`."""
+    apart: bool
+    """It runs in a process of its own: what it sets up would change what others do."""
+    has_other_threads: bool
+    """The tests' counter sees bytes of threads beside the step's: the step's own must be inside."""
 
 
 def row(
@@ -60,6 +66,8 @@ def row(
     message: str | None = None,
     unseen_bytes: int | None = 0,
     full: bool = False,
+    apart: bool = False,
+    has_other_threads: bool = False,
 ) -> Callable[[Callable[[], Program]], Callable[[], Program]]:
     """Makes a row of a function that builds its program, seeded alike every time."""
 
@@ -67,7 +75,10 @@ def row(
         name = make.__name__
         assert name not in ROWS, name
         theme = make.__module__.rpartition(".")[2]
-        ROWS[name] = Row(name, theme, make, note, dynamic, message, unseen_bytes, full)
+        ROWS[name] = Row(
+            *(name, theme, make, note, dynamic, message, unseen_bytes, full, apart),
+            has_other_threads,
+        )
         return make
 
     return enter

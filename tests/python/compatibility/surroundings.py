@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -68,6 +69,13 @@ def backward_from_another_thread() -> Program:
         return loss
 
     return Program(model, step, vectors, [optimizer])
+
+
+@row()
+def a_step_run_from_another_thread() -> Program:
+    program = classify(deep())
+    program.around = in_another_thread
+    return program
 
 
 @row()
@@ -173,6 +181,26 @@ def interrupted(error: type[BaseException], *, in_backward: bool) -> Program:
     return Program(model, step, vectors, [optimizer])
 
 
+@row(note="Ctrl-C in two of six steps; the exception leaves the step", dynamic=True)
+def interrupted_from_the_keyboard() -> Program:
+    program = classify(deep())
+    num_steps = [0]
+    linear_of_the_middle = program.model[4]
+
+    def interrupt(*args: object) -> None:
+        if num_steps[0] % 3 == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    def around(whole_step: Callable[[], None]) -> None:
+        with suppress(KeyboardInterrupt):
+            whole_step()
+        num_steps[0] += 1
+
+    linear_of_the_middle.register_full_backward_hook(interrupt)
+    program.around = around
+    return program
+
+
 @row(unseen_bytes=None, note="what is loaded lies in storages of torch's default allocator")
 def results_pickled_and_copied() -> Program:
     model = deep()
@@ -221,6 +249,19 @@ def deterministic() -> Iterator[None]:
             yield
         finally:
             torch.use_deterministic_algorithms(False)
+
+
+@row(note="each model is another form of the step; both are planned", dynamic=True)
+def models_in_turn() -> Program:
+    programs = [classify(deep()), classify(body(nn.LayerNorm(WIDTH)))]
+    num_steps = [0]
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> object:
+        num_steps[0] += 1
+        return programs[num_steps[0] % 2].step(x, y)
+
+    models = nn.ModuleList([program.model for program in programs])
+    return Program(models, step, vectors, [o for p in programs for o in p.optimizers])
 
 
 @row()

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-import counting_allocator
 import torch
 
 from compatibility import all_rows
-from compatibility.harness import SHARES, STEPS, Result, find_range, find_refusal, run_at
+from compatibility.harness import SHARES, STEPS, Result, prepare, results_of
 from compatibility.rows import Row
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
@@ -36,8 +35,6 @@ every planned one peaks at the promised byte (in dynamic rows: at most there).
 "again" is how many ops ran again in the last step. A dynamic row is a program whose steps differ
 from each other: they are held to the budget without foresight, and a tight budget may refuse one
 with `BudgetExceeded` before anything is over it.
-
-Not tried yet: compiled autograd, CUDA graphs, DTensor, RPC autograd.
 
 Written by `python -m compatibility.table`, on the CPU with torch {torch.__version__}.
 """
@@ -77,15 +74,10 @@ def page_lines() -> list[str]:
 
 
 def run_line(row: Row) -> str:
-    if row.message is not None:
-        find_refusal(row)
-        return line(row, [])
-    known = find_range(row)
-    return line(row, [run_at(row, known, share) for share in SHARES])
+    return line(row, results_of(row, SHARES))
 
 
 if __name__ == "__main__":
-    counting_allocator.install()
-    torch.set_num_threads(1)
+    prepare()
     text = "\n".join(lines(set(sys.argv[1:])))
     PAGE.write_text("\n".join(part.rstrip() for part in text.splitlines()) + "\n", "utf-8")
