@@ -69,3 +69,25 @@ def test_a_step_changes_to_a_plan_only_if_that_has_nothing_left_undone(policy: s
         return nn.functional.mish(x).sin()
 
     assert_same(forward, share=0.5, policy=policy)
+
+
+def test_a_peak_that_any_hooks_of_torch_change_is_torchs() -> None:
+    """Of what requires grad, a view made under no_grad comes out of hooks as a leaf that does so
+    too: torch computes a gradient for it, and nobody takes it."""
+
+    def step(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+        hidden = loop.model.linear(x)
+        with torch.no_grad():
+            view = hidden.t()
+        loss = (view * loop.model.rest).square().mean()
+        (gradient,) = torch.autograd.grad(loss, [loop.model.rest], create_graph=True)
+        (loss + gradient.square().sum()).backward()
+
+    def make() -> Loop:
+        model = Model(nn.Parameter(torch.ones(64)))
+        return Loop(model, torch.optim.SGD(model.parameters()), lambda: (torch.randn(64, 8), None))
+
+    program = {"make": make, "step": step, "SHARE": 0.5, "POLICY": "auto"}
+    verdict = judge({**program, "HAS_PRIOR": False, "IS_DYNAMIC": False})
+
+    assert verdict.error == "work added by torch's hooks"

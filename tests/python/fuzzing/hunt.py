@@ -150,6 +150,7 @@ def hunt_round(
             findings.note(run_isolated(source))
         except Difference as difference:
             if findings.differences[difference.kind]:
+                findings.differences[difference.kind] += 1
                 return
             found[difference.kind] = (source, str(difference))
             raise type_of(difference.kind)(difference.kind, difference.text) from None
