@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tidemark.checkpointing import auto_checkpoint, checkpoint
     from tidemark.memory_budget import MemoryBudget
     from tidemark.recording import Estimate, estimate, record
+    from tidemark.serving import inference
     from tidemark.verification import verify
 
 __version__: str = _core.version
@@ -74,6 +75,7 @@ __all__ = [
     "frontier",
     "generate",
     "generated_models",
+    "inference",
     "least_memory",
     "make_report",
     "max_batch",
@@ -94,6 +96,7 @@ _RUNTIME = {
     "auto_checkpoint": "checkpointing",
     "checkpoint": "checkpointing",
     "estimate": "recording",
+    "inference": "serving",
     "record": "recording",
     "verify": "verification",
 }

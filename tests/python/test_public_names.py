@@ -20,7 +20,7 @@ NAMES = {
     ),
     *("format_bytes", "frontier", "generate", "generated_models", "make_report", "MaxBatch"),
     *("Explanation", "explain"),
-    *("least_memory", "max_batch"),
+    *("inference", "least_memory", "max_batch"),
     *("pack", "parse_bytes", "plan", "policies", "record", "simulate", "validate", "verify"),
 }
 
@@ -59,6 +59,7 @@ SIGNATURES = {
         "(small, large, budget, *, batches, max_slowdown=1.33, policy='auto', time_limit=10.0)"
     ),
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
+    "inference": "(*, release=False, poison=False)",
     "explain": "(graph, plan, *, scope='', max_values=20)",
     "generate": (
         "(model, *, batch=None, size=None, device='cpu', dtype='float32', optimizer='sgd')"

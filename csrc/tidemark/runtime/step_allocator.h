@@ -94,6 +94,7 @@ class StepAllocator final : public c10::Allocator {
   // Who is told of this thread's blocks; nullptr: nobody. Without `wants_blocks` it is only asked
   // for room.
   void set_observer(StepObserver* observer, bool wants_blocks);
+  bool has_observer() const noexcept { return observer_.load() != nullptr; }
   // From now on it is told of this thread's blocks instead. REQUIRES: an observer is set.
   void observe_this_thread() noexcept { observer_thread_ = std::this_thread::get_id(); }
   bool observes_this_thread() const noexcept {

@@ -5,6 +5,7 @@
 #include <torch/csrc/utils/pybind.h>
 
 #include "../plan_failure.h"
+#include "arena.h"
 #include "tidemark/graph/graph_json.h"
 #include "tidemark/plan/plan_json.h"
 
@@ -72,29 +73,11 @@ py::dict counts(const MemoryBudget& budget) {
 
 py::dict arena(const MemoryBudget& budget) {
   const Arenas& arenas = budget.arenas();
-  const ArenaCounts& counts = arenas.counts();
-  py::dict result;
-  result["why_not"] = arenas.why_not();
-  result["num_served"] = counts.served;
-  result["served_bytes"] = counts.served_bytes;
-  result["num_fallen_back"] = counts.fallen_back;
-  result["num_mappings"] = counts.mappings;
-  const AddressPlan* plan = arenas.plan();
-  result["height"] = plan == nullptr ? 0 : plan->height();
-  result["lower_bound"] = plan == nullptr ? 0 : plan->packing.lower_bound;
-  return result;
+  return bindings::arena_summary(arenas.counts(), arenas.why_not(), arenas.plan());
 }
 
-// Rows as _core.instance_of_rows wants them, their offsets, the alignment and the lower bound.
 py::object layout(const MemoryBudget& budget) {
-  const AddressPlan* plan = budget.arenas().plan();
-  if (plan == nullptr) return py::none();
-  py::list rows;
-  for (const Buffer& b : plan->instance.buffers) {
-    rows.append(py::make_tuple(b.begin, b.end, b.size, b.alignment, b.offset, b.name));
-  }
-  return py::make_tuple(rows, plan->packing.layout.offsets, plan->instance.alignment,
-                        plan->packing.lower_bound);
+  return bindings::layout_of(budget.arenas().plan());
 }
 
 py::object exceeded(const MemoryBudget& budget) {

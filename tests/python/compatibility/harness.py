@@ -142,7 +142,7 @@ def results_here(name: str, shares: Iterable[float]) -> list[Result]:
 def find_range(row: Row) -> Range:
     """Runs a row by stock torch, then without a limit, which must change nothing at all."""
     stock = run_row(row.make, None, look=state_of)
-    with tidemark.MemoryBudget(None) as budget:
+    with tidemark.MemoryBudget(None, arena="poison") as budget:
         kept = run_row(row.make, budget, look=state_of)
         graph = budget.graph
     assert graph is not None
@@ -181,7 +181,7 @@ def run_at(row: Row, known: Range, share: float) -> Result:
 
 def run_within(row: Row, memory: int, plan: tidemark.Plan | None) -> Run | None:
     """Returns None if a step that no plan is known for yet was refused."""
-    with tidemark.MemoryBudget(memory, plan=plan) as budget:
+    with tidemark.MemoryBudget(memory, plan=plan, arena="poison") as budget:
         try:
             return run_row(row.make, budget, look=state_of)
         except (tidemark.BudgetExceeded, tidemark.BudgetInfeasible):

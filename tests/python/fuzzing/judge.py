@@ -109,7 +109,7 @@ def judge(program: Mapping[str, Any]) -> Verdict:
 
 
 def judge_against(program: Mapping[str, Any], stock: Attempt) -> Verdict:
-    with tidemark.MemoryBudget(None) as budget:
+    with tidemark.MemoryBudget(None, arena="poison") as budget:
         kept = attempt(program, budget)
         graph = budget.graph
     check_same("without a limit", kept, stock)
@@ -148,7 +148,9 @@ def judge_budget(program: Mapping[str, Any], stock: Attempt, graph: tidemark.Ste
     unplanned = max(stock.seen.counted)  # of steps that differ from each other, the largest
     memory = int(least + program["SHARE"] * (unplanned - least))
     plan = prior(graph, memory, program["POLICY"]) if program["HAS_PRIOR"] else None
-    with tidemark.MemoryBudget(memory, plan=plan, policy=program["POLICY"]) as budget:
+    with tidemark.MemoryBudget(
+        memory, plan=plan, policy=program["POLICY"], arena="poison"
+    ) as budget:
         held = attempt(program, budget)
     where = f"under {memory} B"
     if max(held.seen.counted) > memory:
