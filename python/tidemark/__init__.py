@@ -40,6 +40,7 @@ from tidemark.simulation import Simulation, Violation, simulate, validate
 if TYPE_CHECKING:
     from tidemark.budget_exceeded import BudgetExceeded
     from tidemark.checkpointing import auto_checkpoint, checkpoint
+    from tidemark.immediate_updates import optimizer_in_backward
     from tidemark.memory_budget import MemoryBudget
     from tidemark.recording import Estimate, estimate, record
     from tidemark.serving import inference
@@ -79,6 +80,7 @@ __all__ = [
     "least_memory",
     "make_report",
     "max_batch",
+    "optimizer_in_backward",
     "pack",
     "parse_bytes",
     "plan",
@@ -97,6 +99,7 @@ _RUNTIME = {
     "checkpoint": "checkpointing",
     "estimate": "recording",
     "inference": "serving",
+    "optimizer_in_backward": "immediate_updates",
     "record": "recording",
     "verify": "verification",
 }

@@ -20,7 +20,7 @@ NAMES = {
     ),
     *("format_bytes", "frontier", "generate", "generated_models", "make_report", "MaxBatch"),
     *("Explanation", "explain"),
-    *("inference", "least_memory", "max_batch"),
+    *("inference", "least_memory", "max_batch", "optimizer_in_backward"),
     *("pack", "parse_bytes", "plan", "policies", "record", "simulate", "validate", "verify"),
 }
 
@@ -59,6 +59,7 @@ SIGNATURES = {
         "(small, large, budget, *, batches, max_slowdown=1.33, policy='auto', time_limit=10.0)"
     ),
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
+    "optimizer_in_backward": "(optimizer)",
     "inference": "(*, release=False, poison=False)",
     "explain": "(graph, plan, *, scope='', max_values=20)",
     "generate": (

@@ -177,6 +177,7 @@ void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
 void Step::backward_op(const c10::OperatorHandle& op, const OpFacts& facts,
                        c10::DispatchKeySet keys, torch::jit::Stack* stack) {
   watcher_->begin_backward(facts, torch::jit::last(*stack, facts.num_args));
+  if (facts.writes_any) note_writes(facts, torch::jit::last(*stack, facts.num_args));
   count_foreign_blocks();
   if (write_check_ != nullptr) check_before_op(facts, torch::jit::last(*stack, facts.num_args));
   const Nanoseconds cost_ns = watcher_->run(op, facts, keys, stack);
