@@ -68,6 +68,7 @@ bench: setup  ## measure, in C++ and in Python; results go to out/
 	@python benchmarks/python/budget_vs_throughput.py
 	@python benchmarks/python/overhead.py
 	@python benchmarks/python/policies.py
+	@python benchmarks/python/nntrainer.py
 
 lint: build  ## clang-tidy over all C++ sources (slow), then the quick checks
 	@command -v clang-tidy >/dev/null || { echo "please run: apt-get install clang-tidy"; exit 1; }

@@ -99,6 +99,14 @@ class Packing:
         """Whether every buffer of `misfit` was shown to be needed for it."""
         return self._handle.is_irreducible
 
+    def baselines(self) -> dict[str, int]:
+        """Returns the heights that published planners reach on the same buffers, by name.
+
+        Raises:
+            ValueError: there are fixed offsets or other rules that these planners do not know.
+        """
+        return _core.baseline_heights(self._instance)
+
     def to_csv(self) -> str:
         """Returns the buffers as CSV with their offsets, as `tidemark pack -o` writes it."""
         return _core.packing_to_csv(self._instance, self._handle)

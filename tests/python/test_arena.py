@@ -415,7 +415,7 @@ def test_the_arena_and_all_outside_it_are_within_the_budget(counter: None) -> No
     gc.collect()
     stock, graph = run(wide, None), graph_of(wide)
     least = tidemark.frontier(graph, points=2).least_feasible_bytes
-    num_served = 0
+    num_served, num_made_anew = 0, 0
     stride = (graph.peak_bytes - least) // 8
     for memory in range(least + 2 * stride, graph.peak_bytes + 2 * stride, stride):
         outside: list[int] = []
@@ -432,10 +432,12 @@ def test_the_arena_and_all_outside_it_are_within_the_budget(counter: None) -> No
         num_served += summary.num_served
         if summary.why_not == "":
             assert outside[-1] + summary.height <= memory
-        else:
+            num_made_anew += budget.plan.budget_bytes < memory
+        elif "learned" not in summary.why_not:
             assert "above the budget" in summary.why_not
-            assert max(outside) <= memory
+        assert max(outside) <= memory
     assert num_served > 0
+    assert num_made_anew > 0
 
 
 # ---- what is said

@@ -43,6 +43,18 @@ def test_auto_is_better_than_checkpointing_by_hand(result: dict[str, dict]) -> N
     assert by_hand["activation_bytes_saved"] >= 0.1
 
 
+def test_e7_every_arena_of_nntrainer_s_list_is_at_its_bound(tmp_path: Path) -> None:
+    command = [sys.executable, BENCHMARKS / "nntrainer.py", "--steps", "12", "--out", tmp_path]
+    subprocess.run(command, check=True)
+    rows = json.loads((tmp_path / "nntrainer.json").read_text())
+    assert len(rows) == 10
+    for row in rows:
+        assert row["bound"] <= row["arena"] <= 1.01 * row["bound"], row
+        assert row["arena"] <= min(row["v1"], row["v3"]), row
+        assert row["num_fallen_back"] == 0, row
+        assert row["num_mappings"] == 1, row
+
+
 def test_no_published_policy_beats_auto(tmp_path: Path) -> None:
     command = [sys.executable, BENCHMARKS / "policies.py", "--models", "resnet50,unet"]
     subprocess.run([*command, "--out", tmp_path], check=True)

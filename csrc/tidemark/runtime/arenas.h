@@ -17,7 +17,7 @@ namespace tidemark {
 // Whether steps are served from an arena.
 enum class ArenaUse {
   kAuto,  // unless somebody has put an allocator of their own below ours: they want to see blocks
-  kOn,    // always
+  kOn,    // always; a plan that leaves no room for the arena is made anew
   kOff,
   kPoison,  // on, and freed memory is overwritten: a debugging aid. Allocators below see all blocks
 };
@@ -39,6 +39,10 @@ class TIDEMARK_API Arenas {
   // Of the form that ran last; nullptr: there is none.
   const AddressPlan* plan() const noexcept {
     return newest_ != nullptr && newest_->arena.plan() ? &*newest_->arena.plan() : nullptr;
+  }
+  // Bytes that the budget lacked for serving the last step, 0 if none.
+  Bytes missing_bytes() const noexcept {
+    return why_not_.empty() && newest_ != nullptr ? newest_->arena.missing_bytes() : 0;
   }
   // Why the last step was not served, "" if it was.
   std::string why_not() const;

@@ -18,6 +18,9 @@ StepAllocator& allocator() { return StepAllocator::instance(); }
 // A form of the step that does not come back within so many steps is not waited for.
 constexpr int kMostWatchedInARow = 16;
 
+// Plans of one form of the step that are made so that its arena fits.
+constexpr int kMostMadeAnew = 4;
+
 void check_memory(Bytes memory) {
   TORCH_CHECK_VALUE(memory > 0, "tidemark: a budget is a positive number of bytes, not ", memory);
 }
@@ -59,7 +62,11 @@ void MemoryBudget::set_memory(Bytes memory) {
   if (step_ != nullptr) throw std::logic_error("tidemark: a budget cannot change within a step");
   if (memory == memory_) return;
   memory_ = memory;
-  variants_.for_each([this](Variant& variant) { plan_variant(variant); });
+  variants_.for_each([this](Variant& variant) {
+    variant.arena_bytes = 0;
+    variant.num_made_anew = 0;
+    plan_variant(variant);
+  });
 }
 
 MemoryBudget::Scope::Scope(MemoryBudget& budget)
@@ -135,6 +142,7 @@ void MemoryBudget::leave(bool aborted) {
   if (!aborted) {
     const PlanScript* form = learn_from(outcome);
     variants_.note_form(form);
+    if (went_as_planned) make_room_for_arena(outcome.script.get());
   } else if (exceeded_ && outcome.kind != StepKind::kWatched) {
     watch_for(std::move(outcome.unknown_form));  // or it would fail again
   }
@@ -210,7 +218,7 @@ void MemoryBudget::plan_variant(Variant& variant) {
   PlanOptions options;
   options.policy = options_.policy;
   options.time_limit_s = options_.time_limit_s;
-  auto result = tidemark::plan(variant.graph, memory_, options);
+  auto result = tidemark::plan(variant.graph, memory_ - variant.arena_bytes, options);
   plan_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (result) {
     variant.script = std::make_shared<const PlanScript>(std::move(*result));
@@ -218,6 +226,25 @@ void MemoryBudget::plan_variant(Variant& variant) {
   } else {
     variant.failure = std::move(result).failure();
   }
+}
+
+// An arena is higher than the sum of what lies in it, by what lies at another time outside it. The
+// plan that is followed leaves that no room: one for as much less does, if there is one.
+void MemoryBudget::make_room_for_arena(const PlanScript* script) {
+  const bool is_wanted = options_.arena == ArenaUse::kOn || options_.arena == ArenaUse::kPoison;
+  Variant* const variant = is_wanted ? variants_.with(script) : nullptr;
+  const Bytes missing = arenas_.missing_bytes();
+  if (variant == nullptr || missing == 0 || variant->num_made_anew == kMostMadeAnew) return;
+  const std::shared_ptr<const PlanScript> followed = variant->script;
+  const Bytes before = variant->arena_bytes;
+  variant->arena_bytes += missing;
+  ++variant->num_made_anew;
+  if (variant->arena_bytes < memory_) plan_variant(*variant);
+  if (variant->script != followed && !variant->failure) return;
+  variant->script = followed;
+  variant->failure.reset();
+  variant->arena_bytes = before;
+  variant->num_made_anew = kMostMadeAnew;
 }
 
 // More may be alive than when the step was recorded: then it is planned with that in mind.

@@ -144,6 +144,7 @@ class TIDEMARK_API MemoryBudget {
   const PlanScript* learn_from(StepOutcome& outcome);
   void watch_for(std::optional<UnknownForm> form);
   void plan_variant(Variant& variant);
+  void make_room_for_arena(const PlanScript* script);
   std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);
   void count(const StepOutcome& outcome);
   [[noreturn]] static void refuse(const Variant& variant);

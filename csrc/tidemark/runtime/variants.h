@@ -37,6 +37,8 @@ struct Variant {
   std::vector<Bytes> left_behind;        // sorted: those of it made since the step before began
   Bytes live_bytes = 0;                  // as its graph has it: at entry, and older ones touched
   std::uint64_t matching_live_hash = 0;  // of a state that is known to match
+  Bytes arena_bytes = 0;                 // of the budget, left to what its arena takes on top
+  int num_made_anew = 0;                 // plans, so that its arena fits
   int form = 0;                          // a number that it keeps when it is recorded again
   std::optional<int> followed_by;        // the form of the step after the last one of this form
 };
@@ -93,6 +95,11 @@ class Variants {
   // The script of the latest variant whose entry state has as many blocks, some of them of other
   // sizes; nullptr if there is none.
   std::shared_ptr<const PlanScript> script_of_other_sizes(EntryState& entry) const;
+  // The one with this script, nullptr if there is none.
+  Variant* with(const PlanScript* script) {
+    const Place found = with_script(script);
+    return found == variants_.end() ? nullptr : found->get();
+  }
   // The one with this script becomes the newest, if there is one.
   void note_use(const PlanScript* script);
   // The step that has ended had the form of this script; nullptr: that of no script.

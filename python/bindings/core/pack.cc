@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "bound_graph.h"
 #include "module.h"
+#include "tidemark/arena/baselines.h"
 #include "tidemark/arena/instance_csv.h"
 #include "tidemark/arena/validate_layout.h"
 #include "tidemark/base/error.h"
@@ -107,6 +109,15 @@ Packing packing_of_offsets(const Instance& instance, std::vector<Bytes> offsets,
   return packing;
 }
 
+std::map<std::string, Bytes> baseline_heights(const Instance& instance) {
+  const py::gil_scoped_release unlocked;
+  std::map<std::string, Bytes> heights;
+  for (const Baseline baseline : baselines()) {
+    heights[std::string(to_string(baseline))] = pack_as(baseline, instance).height;
+  }
+  return heights;
+}
+
 std::string csv_of(const Instance& instance, const Packing& packing) {
   return to_csv(instance, packing.layout);
 }
@@ -138,6 +149,7 @@ void bind_pack(py::module_& m) {
   m.def("instance_of_graph", &instance_of_graph);
   m.def("pack", &pack_unlocked);
   m.def("packing_of_offsets", &packing_of_offsets);
+  m.def("baseline_heights", &baseline_heights);
   m.def("packing_to_csv", &csv_of);
   m.def("packing_to_svg", &svg_of);
 }
