@@ -36,7 +36,7 @@ bool BudgetTree::can_be_halved(const Between& between) const {
 
 const Found* BudgetTree::look_between(const Between& between, Bytes budget) {
   const auto [place, is_new] = plans_.try_emplace(budget);
-  if (is_new) place->second = search_.run(budget, between.below, *between.above);
+  if (is_new) place->second = search_.run(budget, between.below, *between.above, between.depth);
   return place->second ? &*place->second : nullptr;
 }
 
@@ -46,6 +46,7 @@ const Found* BudgetTree::best_within(Bytes budget) {
   while (budget >= floor_ && can_be_halved(between) && !search_.is_stopped()) {
     const Bytes half = between.from + (between.above->peak_bytes() - between.from) / 2;
     const Found* found = look_between(between, half);
+    ++between.depth;
     const bool fits = found != nullptr && found->peak_bytes() <= budget;
     if (found == nullptr || budget >= half) {
       // A plan for more memory may yet turn out to need less than half.
@@ -68,6 +69,7 @@ const Found& BudgetTree::least() {
       between.above = found;
     else
       between.from = half;
+    ++between.depth;
   }
   return *between.above;
 }

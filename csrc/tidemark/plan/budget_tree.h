@@ -37,6 +37,7 @@ class TIDEMARK_API BudgetTree {
     Bytes from = 0;
     const Found* below = nullptr;
     const Found* above = nullptr;
+    int depth = 0;  // halvings so far
   };
   bool can_be_halved(const Between& between) const;
   const Found* look_between(const Between& between, Bytes budget);

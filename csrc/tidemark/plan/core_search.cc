@@ -1,11 +1,12 @@
 #include "tidemark/plan/core_search.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
+#include "tidemark/plan/online_planner.h"
 #include "tidemark/plan/ruin.h"
-#include "tidemark/plan/segments.h"
 
 namespace tidemark {
 namespace {
@@ -17,16 +18,44 @@ constexpr double kNearBound = 1.001;
 constexpr double kTrifle = 2e-4;
 // A gain of this part of the step's time is worth all of the work.
 constexpr double kMuch = 0.02;
-constexpr double kSlack = 1.5;
+// So much must be left to win before published policies are asked, and those that take long.
+constexpr double kWorthRivals = 0.005;
+constexpr double kWorthSlowRivals = 0.05;
+// What costs this many times the best before it is cleaned up is not followed any further.
+constexpr double kSlack = 1.2;
 // What one repair may take, in multiples of what ruin and recreate may.
 constexpr std::int64_t kFitWork = 4;
 constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
 // Parts of the room at the peak that a keep set fills; the rest is for replays to come.
 constexpr double kWide = 0.95;
-constexpr double kMiddle = 0.8;
-constexpr double kNarrow = 0.4;
-constexpr LookaheadParameters kGuided{.alpha = 1, .beta = 0.5, .gamma = 1};
-constexpr LookaheadParameters kGuidedByBytes{.alpha = 0.7, .beta = 0.25, .gamma = 0.6};
+// What the executor is told, and the part of the room at the peak that the keep set it is to follow
+// fills; 0: it has no keep set. Those that win most often on generated models, each beside those
+// before it.
+struct Pass {
+  LookaheadParameters parameters;
+  double share = 0;
+};
+constexpr Pass kPasses[] = {
+    {{.alpha = 0.7, .beta = 0.5}, 1},
+    {{.alpha = 1, .beta = 0.5}, 0.55},
+    {{.alpha = 1, .beta = 1, .headroom = 0.1}, 0.7},
+    {{.alpha = 0.7, .beta = 0}, 0.9},
+    {{.alpha = 0.7, .beta = 0.5}, 0.4},
+    {{.alpha = 1, .beta = 0.5, .gamma = 0.6}, 0.95},
+    {{.alpha = 1, .beta = 0.5, .gamma = 0.6, .headroom = 0.1}, 0},
+    {{.alpha = 0.7, .beta = 0, .headroom = 0.1}, 0.95},
+    {{.alpha = 0.7, .beta = 0}, 1},
+    {{.alpha = 0.7, .beta = 1, .headroom = 0.1}, 0},
+    {{.alpha = 0.7, .beta = 1}, 1},
+    {{.alpha = 0.7, .beta = 0.5, .headroom = 0.1}, 0},
+};
+constexpr int kNumPasses = std::size(kPasses);
+// Passes per search: the next search, for half the difference in memory, goes on with the next.
+// Small steps can afford more.
+constexpr int kLeastPasses = 3;
+constexpr int kEventsTimesPasses = 4000;
+// Steps with fewer events are also tried with the online policies.
+constexpr int kSmall = 1000;
 // Parts of the work that ruin and recreate puts into the plans of the pool, best first.
 constexpr double kShares[kPoolSize] = {0.5, 0.25, 0.25};
 
@@ -109,19 +138,39 @@ void CoreSearch::follow(const LookaheadParameters& parameters, double share, Byt
   offer("lookahead");
 }
 
-void CoreSearch::construct() {
-  const std::pair<LookaheadParameters, double> followed[] = {
-      {kGuided, kWide}, {kGuided, kMiddle}, {kGuidedByBytes, kMiddle}, {kGuided, kNarrow},
-      {{}, 0},          {{.beta = 0}, 0}};
-  for (double share : {0.0, kWide, kMiddle})
-    if (!is_done()) fit_from_scratch(share);
-  for (const auto& [parameters, share] : followed)
-    if (!is_done()) follow(parameters, share, budget_);
+void CoreSearch::construct(int depth) {
+  if (!is_done()) fit_from_scratch(depth % 2 == 0 ? 0 : kWide);
+  const int num_events = bench_.problem().graph().num_events();
+  const int count = std::clamp(kEventsTimesPasses / num_events, kLeastPasses, kNumPasses);
+  for (int i = 0; i < kNumPasses && !is_done(); ++i) {
+    if (i >= count && !pool_.empty()) break;
+    const Pass& pass = kPasses[(depth * count + i) % kNumPasses];
+    follow(pass.parameters, pass.share, budget_);
+  }
+}
+
+// What the published policies have ready and is cheaper than all so far, where there is enough to
+// win for asking.
+void CoreSearch::meet_rivals() {
   if (!options_.with_baselines) return;
-  for (const Candidate& candidate : bench_.candidates("sqrt", segment_schedules)) {
-    if (candidate.simulation.peak_bytes > budget_) continue;
-    residency_.load(candidate.schedule);
-    offer("sqrt");
+  for (const ReadyPolicy& policy : ready_policies()) {
+    if (is_stopped() || most_gain() < (policy.is_slow ? kWorthSlowRivals : kWorthRivals)) continue;
+    const Rival* rival = bench_.rivals().cheapest(
+        policy, {.budget = budget_,
+                 .least_cost_ns = std::max(least_cost_ns_, bound_ns_),
+                 .below_ns = pool_.empty() ? kEndless : pool_.front().cost_ns});
+    if (rival == nullptr) continue;
+    residency_.load(rival->schedule);
+    keep(policy.name);
+    offer(policy.name);
+  }
+  if (bench_.problem().graph().num_events() >= kSmall) return;
+  for (const OnlinePolicy& policy : kOnlinePolicies) {
+    if (is_stopped() || most_gain() < kWorthRivals) return;
+    const auto schedule = online_schedule(bench_.problem(), budget_, policy.score);
+    if (!schedule) continue;
+    residency_.load(*schedule);
+    offer(policy.name);
   }
 }
 
@@ -160,7 +209,8 @@ bool CoreSearch::is_between_neighbours(const Found* below, const Found& above) c
   return pool_.front().cost_ns - above.cost_ns() <= (below->cost_ns() - above.cost_ns()) / 2;
 }
 
-std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Found& above) {
+std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Found& above,
+                                     int depth) {
   if (options_.told) options_.told({.num_searches = num_searches_++, .budget_bytes = budget});
   budget_ = budget;
   least_cost_ns_ = above.cost_ns();
@@ -168,8 +218,9 @@ std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Fou
   pool_.clear();
   if (below != nullptr) loosen(*below);
   if (!is_done()) tighten(above, 0);
-  if (!is_between_neighbours(below, above)) construct();
+  if (!is_between_neighbours(below, above)) construct(depth);
   if (pool_.empty()) tighten(above, 8);
+  meet_rivals();
   if (pool_.empty()) construct_by_force();
   improve();
   for (Kept& kept : pool_) {

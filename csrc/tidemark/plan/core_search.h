@@ -1,10 +1,10 @@
 // CoreSearch: the cheapest schedule for one budget, from all constructors, cheapest first.
 //
 // The plans for a little less and a little more memory are loosened and tightened (budget
-// continuation); the greedy repair starts from everything kept, with and without the keep set of
-// the minimum cut; the look-ahead executor follows keep sets of several sizes; ruin and recreate
-// goes on from the best. Whoever comes within a hair of the lower bound ends the search. All of
-// them work on one Residency; the winner is simulated.
+// continuation); the greedy repair starts from everything kept; the look-ahead executor follows
+// keep sets of several sizes, other ones in every search; where much is left to win the published
+// policies are asked; ruin and recreate goes on from the best. Whoever comes within a hair of the
+// lower bound ends the search. All of them work on one Residency; the winner is simulated.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,9 @@ class TIDEMARK_API CoreSearch {
   CoreSearch(Workbench& bench, CoreOptions options);
 
   // Returns the cheapest plan found within `budget` that is no cheaper than `above`, the plan for
-  // more memory, and no dearer than `below`, the plan for less, if there is one.
-  std::optional<Found> run(Bytes budget, const Found* below, const Found& above);
+  // more memory, and no dearer than `below`, the plan for less, if there is one. `depth` counts the
+  // searches that led to these two: it decides which constructors are tried.
+  std::optional<Found> run(Bytes budget, const Found* below, const Found& above, int depth);
 
   // Whether it was told to stop.
   bool is_stopped() const { return options_.stop && options_.stop(); }
@@ -57,8 +58,9 @@ class TIDEMARK_API CoreSearch {
     Nanoseconds cost_ns = 0;
     std::string_view policy;
   };
-  void construct();
+  void construct(int depth);
   void construct_by_force();
+  void meet_rivals();
   void loosen(const Found& below);
   void tighten(const Found& above, int cuts_per_clean_up);
   void fit_from_scratch(double share);

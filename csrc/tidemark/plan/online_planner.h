@@ -23,6 +23,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "tidemark/base/export.h"
 #include "tidemark/plan/emit.h"
@@ -31,6 +32,17 @@
 namespace tidemark {
 
 enum class OnlineScore : std::uint8_t { kDtrEq, kDtrLocal, kLru, kDte };
+
+struct OnlinePolicy {
+  std::string_view name;
+  OnlineScore score;
+};
+inline constexpr OnlinePolicy kOnlinePolicies[] = {
+    {"dtr", OnlineScore::kDtrEq},
+    {"dtr_local", OnlineScore::kDtrLocal},
+    {"lru", OnlineScore::kLru},
+    {"dte", OnlineScore::kDte},
+};
 
 // Returns what an execution within `limit` bytes computes again, or nothing where it gets stuck or
 // runs ten times the step's ops. The caller simulates it.

@@ -1,8 +1,9 @@
 // Policies: ways to look for a schedule, by name, behind one interface.
 //
 // To add one: write its constructor of Schedules in a file of its own, and an entry in the table of
-// policies.cc. Everything else (emission, promises, least feasible budget, frontier) is shared.
-// "auto" and "mincut" are no entries there: they answer for all budgets at once (budget_tree.h).
+// policies.cc, or of rivals.cc if its schedules do not depend on the budget. Everything else
+// (emission, promises, least feasible budget, frontier) is shared. "auto" and "mincut" are no
+// entries there: they answer for all budgets at once (budget_tree.h).
 #pragma once
 
 #include <functional>
@@ -17,6 +18,7 @@
 #include "tidemark/plan/lookahead.h"
 #include "tidemark/plan/problem.h"
 #include "tidemark/plan/residency.h"
+#include "tidemark/plan/rivals.h"
 
 namespace tidemark {
 
@@ -25,21 +27,26 @@ class TIDEMARK_API Workbench {
  public:
   // The problem must outlive this.
   explicit Workbench(const Problem& problem)
-      : problem_(problem), facts_(problem), lookahead_(problem), bound_(problem) {}
+      : problem_(problem),
+        facts_(problem),
+        lookahead_(problem),
+        bound_(problem),
+        rivals_(problem) {}
 
   const Problem& problem() const noexcept { return problem_; }
   const ResidencyFacts& facts() const noexcept { return facts_; }
   const Lookahead& lookahead() const noexcept { return lookahead_; }
   LowerBound& bound() noexcept { return bound_; }
-  // The schedules of a policy that knows no budget, simulated. Made when first asked for.
-  using ScheduleMaker = std::vector<Schedule> (*)(const Problem&);
-  const std::vector<Candidate>& candidates(std::string_view policy, ScheduleMaker make);
+  Rivals& rivals() noexcept { return rivals_; }
+  // All schedules of a policy, simulated. Made when first asked for.
+  const std::vector<Candidate>& candidates(const ReadyPolicy& policy);
 
  private:
   const Problem& problem_;
   ResidencyFacts facts_;
   Lookahead lookahead_;
   LowerBound bound_;
+  Rivals rivals_;
   std::map<std::string_view, std::vector<Candidate>> candidates_;  // by policy
 };
 

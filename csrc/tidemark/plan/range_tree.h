@@ -50,7 +50,24 @@ class RangeTree {
   }
 
   // Returns the maximum in [begin, end), kLowest if that is empty.
-  Number most_in(int begin, int end) const { return most_below(1, 0, size_, begin, end); }
+  // REQUIRES: 0 <= begin, end <= the number of points.
+  Number most_in(int begin, int end) const {
+    if (begin >= end) return kLowest;
+    int left = begin + size_;
+    int right = end - 1 + size_;
+    // The maxima so far, without what was added above the two nodes.
+    Number most_left = most_[left];
+    Number most_right = most_[right];
+    for (; left / 2 != right / 2; left /= 2, right /= 2) {
+      if (left % 2 == 0) most_left = std::max(most_left, most_[left + 1]);
+      if (right % 2 == 1) most_right = std::max(most_right, most_[right - 1]);
+      most_left += added_[left / 2];
+      most_right += added_[right / 2];
+    }
+    Number most = std::max(most_left, most_right);
+    for (int node = left / 2; node > 0; node /= 2) most += added_[node];
+    return most;
+  }
 
   // Returns the maxima of the tree's nodes at one depth: of equal ranges of points, about
   // `count` of them or as many as there are points.
@@ -67,14 +84,6 @@ class RangeTree {
   }
 
  private:
-  Number most_below(int node, int first, int past, int begin, int end) const {
-    if (end <= first || past <= begin) return kLowest;
-    if (begin <= first && past <= end) return most_[node];
-    const int middle = (first + past) / 2;
-    return std::max(most_below(2 * node, first, middle, begin, end),
-                    most_below(2 * node + 1, middle, past, begin, end)) +
-           added_[node];
-  }
   void apply(int node, Number number) {
     most_[node] += number;
     if (node < size_) added_[node] += number;

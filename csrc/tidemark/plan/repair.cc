@@ -11,7 +11,8 @@ namespace {
 constexpr double kFavour = 30;
 constexpr double kEndless = std::numeric_limits<double>::infinity();
 constexpr int kBlocks = 128;
-constexpr int kMostPasses = 3;
+constexpr Bytes kNoLimit = std::numeric_limits<Bytes>::max() / 4;
+constexpr int kDeepest = 6;  // chain of replays that may go with one
 // What a scan costs, in steps of Residency::work().
 constexpr int kScannedPerStep = 16;
 constexpr int kStepsPerPlace = 4;
@@ -242,15 +243,40 @@ Repair::Instead Repair::instead_of(Rerun rerun) const {
   return instead;
 }
 
+// Whether another replay of the same list, or something later, uses the copy of `v` that it reads.
+bool Repair::is_used_besides(ValueIndex v, Rerun rerun) const {
+  if (residency_.covers(v, 2 * rerun.at + 1)) return true;
+  return std::ranges::any_of(residency_.problem().readers(v), [&](EventIndex reader) {
+    return reader != rerun.op && residency_.is_listed(rerun.at, reader);
+  });
+}
+
+// No more bytes than this leave memory at any point before the replay if it is taken away, and with
+// it what was there for its sake alone.
+Bytes Repair::most_released(Rerun rerun, int depth) const {
+  if (depth == 0) return kNoLimit;
+  Bytes sum = 0;
+  for (ValueIndex v : residency_.problem().reads(rerun.op)) {
+    if (!residency_.facts().is_managed[v] || is_used_besides(v, rerun)) continue;
+    const EventIndex producer = graph_.values[v].producer;
+    const auto& runs = residency_.runs(producer);
+    const auto past = std::ranges::upper_bound(runs, rerun.at);
+    // Its copy came from a replay, which may go too: before that, what the replay reads leaves.
+    const Bytes before =
+        past == runs.begin() ? 0 : most_released({*(past - 1), producer}, depth - 1);
+    sum += std::max(before, residency_.covers(v, 2 * rerun.at) ? graph_.values[v].bytes : 0);
+    if (sum >= kNoLimit) return kNoLimit;
+  }
+  return sum;
+}
+
 // Takes the replay away if what stays instead fits: what it reads may go then.
 bool Repair::remove_if_fits(Rerun rerun, Bytes budget, Nanoseconds least_cost_ns) {
   const Instead instead = instead_of(rerun);
   if (instead.least_bytes < std::numeric_limits<Bytes>::max()) {
-    Bytes room = budget;
-    for (ValueIndex v : residency_.problem().reads(rerun.op))
-      if (residency_.facts().is_managed[v]) room += graph_.values[v].bytes;
     const auto peak = residency_.tree().most_in(instead.points.begin, 2 * rerun.at);
-    if (peak + instead.least_bytes > room) return false;
+    const Bytes excess = peak + instead.least_bytes - budget;
+    if (excess > 0 && excess > most_released(rerun, kDeepest)) return false;
   }
   const std::size_t mark = residency_.log_size();
   const Bytes most = std::max(budget, residency_.peak_bytes());
@@ -263,14 +289,10 @@ bool Repair::remove_if_fits(Rerun rerun, Bytes budget, Nanoseconds least_cost_ns
 }
 
 void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns) {
-  for (int pass = 0; pass < kMostPasses; ++pass) {
-    const std::int64_t before = residency_.num_replays();
-    std::vector<Rerun> reruns;
-    for (EventIndex at = 0; at < graph_.num_events(); ++at)
-      for (EventIndex op : residency_.list(at)) reruns.push_back({at, op});
-    clean_up(budget, least_cost_ns, std::move(reruns));
-    if (residency_.num_replays() == before) return;
-  }
+  std::vector<Rerun> reruns;
+  for (EventIndex at = 0; at < graph_.num_events(); ++at)
+    for (EventIndex op : residency_.list(at)) reruns.push_back({at, op});
+  clean_up(budget, least_cost_ns, std::move(reruns));
 }
 
 void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns, std::vector<Rerun> reruns) {

@@ -79,6 +79,8 @@ class TIDEMARK_API Repair {
   void apply(const Choice& choice, Bytes budget);
   void share(EventIndex at, Bytes budget);
   Instead instead_of(Rerun rerun) const;
+  bool is_used_besides(ValueIndex v, Rerun rerun) const;
+  Bytes most_released(Rerun rerun, int depth) const;
   bool remove_if_fits(Rerun rerun, Bytes budget, Nanoseconds least_cost_ns);
 
   Residency& residency_;

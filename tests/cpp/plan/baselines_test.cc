@@ -43,6 +43,29 @@ TEST_P(EveryPolicy, KeepsWithinTheBudgetWithPlansThatTheValidatorAccepts) {
   }
 }
 
+// Plans for all budgets at once are divided no finer than this part of the step's time.
+constexpr double kFinest = 5e-4;
+
+TEST_P(EveryPolicy, IsNoCheaperThanAuto) {
+  const StepGraph graph = generate(GetParam(), {.optimizer = Optimizer::kNothing});
+  const Bytes floor = memory_floor(graph).bytes;
+  const Bytes range = simulate(graph).peak_bytes - floor;
+  std::vector<Bytes> budgets;
+  for (int i = 1; i < kNumBudgets; ++i) budgets.push_back(floor + range / kNumBudgets * i);
+  for (Bytes budget : budgets) {
+    const auto ours = plan(graph, budget, {.time_limit_s = 60});
+    for (const std::string& policy : policies()) {
+      if (is_tree_policy(policy)) continue;
+      const auto theirs = plan(graph, budget, {.policy = policy, .time_limit_s = 60});
+      if (!theirs) continue;
+      ASSERT_TRUE(ours) << policy << " at " << budget;
+      const auto most = static_cast<double>(theirs->recompute_ns) +
+                        kFinest * static_cast<double>(theirs->step_ns);
+      EXPECT_LE(static_cast<double>(ours->recompute_ns), most) << policy << " at " << budget;
+    }
+  }
+}
+
 std::vector<const char*> models() {
   std::vector<const char*> names{"chain24", "ragged_chain24", "unet",
                                  "lstm6",   "treelstm8",      "random60"};
