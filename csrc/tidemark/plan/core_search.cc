@@ -23,8 +23,12 @@ constexpr double kWorthRivals = 0.005;
 constexpr double kWorthSlowRivals = 0.05;
 // What costs this many times the best before it is cleaned up is not followed any further.
 constexpr double kSlack = 1.2;
-// What one repair may take, in multiples of what ruin and recreate may.
-constexpr std::int64_t kFitWork = 4;
+// What one repair may take, in multiples of what ruin and recreate may, and up to how many events
+// one from scratch is tried: its time is that of all cuts times all values.
+constexpr std::int64_t kFitWork = 2;
+constexpr int kMostEventsToFit = 10000;
+// Beyond so many the schedules of published policies take too long to simulate.
+constexpr int kMostEventsToAsk = 100000;
 constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
 // Parts of the room at the peak that a keep set fills; the rest is for replays to come.
 constexpr double kWide = 0.95;
@@ -63,6 +67,8 @@ constexpr double kShares[kPoolSize] = {0.5, 0.25, 0.25};
 
 CoreSearch::CoreSearch(Workbench& bench, CoreOptions options)
     : bench_(bench), options_(std::move(options)), residency_(bench.facts()), repair_(residency_) {}
+
+int CoreSearch::num_events() const { return bench_.problem().graph().num_events(); }
 
 // What a cheaper plan could save at most, as a part of the step's time.
 double CoreSearch::most_gain() const {
@@ -132,16 +138,15 @@ void CoreSearch::follow(const LookaheadParameters& parameters, double share, Byt
   std::vector<ValueIndex> favoured;
   if (share > 0) favoured = bench_.bound().keep_set(budget_, share);
   const auto schedule = bench_.lookahead().run(limit, parameters, favoured, most_cost_ns());
-  residency_.add_work(8 * bench_.problem().graph().num_events());
+  residency_.add_work(8 * num_events());
   if (!schedule) return;
   residency_.load(*schedule);
   offer("lookahead");
 }
 
 void CoreSearch::construct(int depth) {
-  if (!is_done()) fit_from_scratch(depth % 2 == 0 ? 0 : kWide);
-  const int num_events = bench_.problem().graph().num_events();
-  const int count = std::clamp(kEventsTimesPasses / num_events, kLeastPasses, kNumPasses);
+  if (num_events() <= kMostEventsToFit && !is_done()) fit_from_scratch(depth % 2 == 0 ? 0 : kWide);
+  const int count = std::clamp(kEventsTimesPasses / num_events(), kLeastPasses, kNumPasses);
   for (int i = 0; i < kNumPasses && !is_done(); ++i) {
     if (i >= count && !pool_.empty()) break;
     const Pass& pass = kPasses[(depth * count + i) % kNumPasses];
@@ -152,8 +157,9 @@ void CoreSearch::construct(int depth) {
 // What the published policies have ready and is cheaper than all so far, where there is enough to
 // win for asking.
 void CoreSearch::meet_rivals() {
-  if (!options_.with_baselines) return;
+  if (!options_.with_baselines || num_events() > kMostEventsToAsk) return;
   for (const ReadyPolicy& policy : ready_policies()) {
+    if (policy.is_slow && num_events() > kMostEventsToFit) continue;
     if (is_stopped() || most_gain() < (policy.is_slow ? kWorthSlowRivals : kWorthRivals)) continue;
     const Rival* rival = bench_.rivals().cheapest(
         policy, {.budget = budget_,
@@ -164,7 +170,7 @@ void CoreSearch::meet_rivals() {
     keep(policy.name);
     offer(policy.name);
   }
-  if (bench_.problem().graph().num_events() >= kSmall) return;
+  if (num_events() >= kSmall) return;
   for (const OnlinePolicy& policy : kOnlinePolicies) {
     if (is_stopped() || most_gain() < kWorthRivals) return;
     const auto schedule = online_schedule(bench_.problem(), budget_, policy.score);
@@ -217,7 +223,8 @@ std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Fou
   bound_ns_ = bench_.bound().at_peak(budget);
   pool_.clear();
   if (below != nullptr) loosen(*below);
-  if (!is_done()) tighten(above, 0);
+  const bool is_quick = num_events() <= kMostEventsToFit || !above.candidate.schedule.empty();
+  if (is_quick && !is_done()) tighten(above, 0);
   if (!is_between_neighbours(below, above)) construct(depth);
   if (pool_.empty()) tighten(above, 8);
   meet_rivals();

@@ -73,6 +73,7 @@ class TIDEMARK_API CoreSearch {
   bool is_between_neighbours(const Found* below, const Found& above) const;
   Nanoseconds most_cost_ns() const;
   void favour(double share);
+  int num_events() const;
 
   Workbench& bench_;
   CoreOptions options_;

@@ -18,9 +18,10 @@ namespace tidemark {
 namespace {
 
 // What ruin and recreate may spend on one budget, as Residency::work() counts: small steps can
-// afford more per event.
+// afford more per event, very large ones less.
 constexpr double kLeastSteps = 5e5;
 constexpr double kStepsPerEvent = 150;
+constexpr double kMostSteps = 4e6;
 
 // Ends a search at its time limit or where the caller says so, and stays ended.
 class Limit {
@@ -84,7 +85,8 @@ class Planner {
 
 CoreOptions Planner::core_options() {
   const double steps =
-      kLeastSteps + kStepsPerEvent * static_cast<double>(problem_.graph().num_events());
+      std::min(kMostSteps,
+               kLeastSteps + kStepsPerEvent * static_cast<double>(problem_.graph().num_events()));
   return {.work = static_cast<std::int64_t>(steps * options_.effort),
           .with_baselines = options_.policy == "auto",
           .stop = [this] { return limit_.is_over(); },
