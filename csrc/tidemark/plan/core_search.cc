@@ -30,6 +30,8 @@ constexpr int kMostEventsToFit = 10000;
 // Beyond so many the schedules of published policies take too long to simulate.
 constexpr int kMostEventsToAsk = 100000;
 constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
+// Schedules with more replays per event take longer to clean up than to find better ones.
+constexpr std::int64_t kMostReplaysToClean = 2;
 // Parts of the room at the peak that a keep set fills; the rest is for replays to come.
 constexpr double kWide = 0.95;
 // What the executor is told, and the part of the room at the peak that the keep set it is to follow
@@ -99,7 +101,8 @@ void CoreSearch::keep(std::string_view policy) {
 
 void CoreSearch::offer(std::string_view policy) {
   if (residency_.peak_bytes() > budget_) return;
-  repair_.clean_up(budget_, least_cost_ns_);
+  const bool is_worth = residency_.num_replays() <= kMostReplaysToClean * num_events();
+  if (is_worth) repair_.clean_up(budget_, least_cost_ns_);
   keep(policy);
 }
 
