@@ -149,7 +149,8 @@ void CoreSearch::follow(const LookaheadParameters& parameters, double share, Byt
 
 void CoreSearch::construct(int depth) {
   if (num_events() <= kMostEventsToFit && !is_done()) fit_from_scratch(depth % 2 == 0 ? 0 : kWide);
-  const int count = std::clamp(kEventsTimesPasses / num_events(), kLeastPasses, kNumPasses);
+  const int least = num_events() <= kMostEventsToFit ? kLeastPasses : 1;
+  const int count = std::clamp(kEventsTimesPasses / num_events(), least, kNumPasses);
   for (int i = 0; i < kNumPasses && !is_done(); ++i) {
     if (i >= count && !pool_.empty()) break;
     const Pass& pass = kPasses[(depth * count + i) % kNumPasses];
