@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tidemark.immediate_updates import optimizer_in_backward
     from tidemark.memory_budget import MemoryBudget
     from tidemark.recording import Estimate, estimate, record
+    from tidemark.rewriting import inplace
     from tidemark.serving import inference
     from tidemark.verification import verify
 
@@ -77,6 +78,7 @@ __all__ = [
     "generate",
     "generated_models",
     "inference",
+    "inplace",
     "least_memory",
     "make_report",
     "max_batch",
@@ -99,6 +101,7 @@ _RUNTIME = {
     "checkpoint": "checkpointing",
     "estimate": "recording",
     "inference": "serving",
+    "inplace": "rewriting",
     "optimizer_in_backward": "immediate_updates",
     "record": "recording",
     "verify": "verification",

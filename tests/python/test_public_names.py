@@ -20,7 +20,7 @@ NAMES = {
     ),
     *("format_bytes", "frontier", "generate", "generated_models", "make_report", "MaxBatch"),
     *("Explanation", "explain"),
-    *("inference", "least_memory", "max_batch", "optimizer_in_backward"),
+    *("inference", "inplace", "least_memory", "max_batch", "optimizer_in_backward"),
     *("pack", "parse_bytes", "plan", "policies", "record", "simulate", "validate", "verify"),
 }
 
@@ -60,6 +60,7 @@ SIGNATURES = {
     ),
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
     "optimizer_in_backward": "(optimizer)",
+    "inplace": "(model, graph)",
     "inference": "(*, release=False, poison=False)",
     "explain": "(graph, plan, *, scope='', max_values=20)",
     "generate": (

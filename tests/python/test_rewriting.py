@@ -1,0 +1,92 @@
+"""Rows P1, P5 - P7: modules are switched to in-place form only where nothing can notice."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import tidemark
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    """Every reason why an activation may not write over its input, and two that may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.free = nn.ReLU()
+        self.drop = nn.Dropout(0.25)
+        self.saved = nn.ReLU()
+        self.read_later = nn.ReLU()
+        self.older = nn.ReLU()
+        self.smooth = nn.SiLU()
+        self.unused = nn.ReLU()
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(8 * 64, 16), nn.ReLU(), nn.Linear(16, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.free(self.norm(self.conv(self.older(x))))
+        y = self.saved(y.exp())  # exp saves its output
+        z = y * 2
+        y = self.read_later(z) + z
+        y = self.smooth(y + 1) * 3
+        return self.head(self.drop(y + 1))
+
+
+X = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
+
+
+def train(model: nn.Module, steps: int = 20) -> list[torch.Tensor]:
+    torch.manual_seed(1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(steps):
+        loss = model(X).square().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach())
+    return [*losses, *model.state_dict().values()]
+
+
+def recorded(model: nn.Module) -> tidemark.StepGraph:
+    return tidemark.record(lambda: model(X).square().mean().backward())
+
+
+def test_only_what_nobody_notices_is_switched_and_the_rest_says_why() -> None:
+    torch.manual_seed(0)
+    model = Net()
+    changes = tidemark.inplace(model, recorded(model))
+
+    assert changes.switched == {"free": 4096, "drop": 4096, "head.2": 128}
+    assert changes.kept == {
+        "saved": "its input is saved for backward",
+        "read_later": "its input is read or held later",
+        "older": "its input is older than the step",
+        "smooth": "SiLU is not known to compute the same in place",
+        "unused": "it ran no op in the recorded step",
+    }
+    assert "free: in place, 4.00 KiB" in str(changes)
+    assert tidemark.inplace(model, recorded(model)).switched == {}
+
+
+def test_the_numbers_are_the_same_after_the_switch() -> None:
+    torch.manual_seed(0)
+    model = Net()
+    before = recorded(model)
+    model.zero_grad()
+    switched = copy.deepcopy(model)
+    changes = tidemark.inplace(switched, before)
+    found, expected = train(switched), train(copy.deepcopy(model))
+
+    assert changes.switched
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_graph_of_another_model_is_refused() -> None:
+    other = nn.ModuleDict({"other": nn.Linear(4, 4)})
+    graph = tidemark.record(lambda: other["other"](torch.ones(1, 4)).sum().backward())
+    with pytest.raises(ValueError, match="no op of the graph lies in a module"):
+        tidemark.inplace(Net(), graph)
