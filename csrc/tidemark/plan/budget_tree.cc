@@ -11,7 +11,7 @@ namespace {
 constexpr Bytes kParts = 1024;
 constexpr Bytes kPartsAtFloor = 4096;
 // Neighbours whose costs differ by less than this part of the step's time are near enough.
-constexpr Nanoseconds kNear = 2000;
+constexpr Nanoseconds kNear = 10000;
 // Steps with fewer events are divided down to single bytes.
 constexpr int kSmall = 256;
 
