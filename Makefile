@@ -10,7 +10,7 @@ BUILD := cmake --build --parallel $(JOBS) --preset
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo test test-all fuzz fuzz-readers bench lint format clean
+.PHONY: help setup build modules demo test test-all sanitize fuzz fuzz-readers bench lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -33,10 +33,21 @@ demo: modules  ## train a small GPT on real text inside half its memory
 test: build  ## formatting, lint, types, C++ tests, Python tests
 	@tools/check.sh
 	@ctest --preset dev
+	@$(MAKE) --no-print-directory sanitize
 	@tools/pytest.sh
 
 test-all: export TIDEMARK_TEST_ALL = 1
-test-all: test  ## the same with the full grids of models and budgets
+test-all: test  ## the same with the full grids of models and budgets, and all sanitizers
+	@$(BUILD) asan
+	@ctest --preset asan
+	@cmake --preset tsan --log-level=WARNING
+	@$(BUILD) tsan --target tidemark_core_tests
+	@build/tsan/tests/cpp/tidemark_core_tests --gtest_brief=1 --gtest_filter="Concurrency.*"
+
+sanitize: setup  ## hostile text for the readers, under the address and undefined-behaviour sanitizers
+	@cmake --preset asan --log-level=WARNING
+	@$(BUILD) asan --target tidemark_fuzz_tests
+	@build/asan/tests/fuzz/tidemark_fuzz_tests --gtest_brief=1
 
 SECONDS ?= 600
 SEED ?= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import pytest
 import tidemark
 import torch
@@ -91,3 +93,47 @@ def test_an_unusual_step_is_exact_inside_and_planned(name: str, step: Step) -> N
     assert_equal(found, stock)
     assert_planned(found, memory)
     print(graph.peak_bytes, least, memory, found.counted)
+
+
+class Relay:
+    """Several budgets one after the other, each closed before the next is opened."""
+
+    def __init__(self, *memories: int | None, steps: int) -> None:
+        self.memories, self.steps, self.num_steps = memories, steps, 0
+        self.budget = tidemark.MemoryBudget(memories[0])
+
+    def step(self) -> AbstractContextManager[None]:
+        if self.num_steps and self.num_steps % self.steps == 0:
+            self.budget.close()
+            self.budget = tidemark.MemoryBudget(self.memories[self.num_steps // self.steps])
+        self.num_steps += 1
+        return self.budget.step()
+
+    @property
+    def last_step(self) -> tidemark.StepSummary:
+        return self.budget.last_step
+
+
+def test_budgets_one_after_the_other_train_as_none() -> None:
+    make = LOOPS["gpt"]
+    stock = run(make, None, 12)
+    with tidemark.MemoryBudget(None) as budget:
+        run(make, budget, 4)
+        graph = budget.graph
+    assert graph is not None
+    least = tidemark.frontier(graph, points=2).least_feasible_bytes
+    memory = (least + graph.peak_bytes) // 2
+
+    relay = Relay(None, memory, 2 * graph.peak_bytes, steps=4)
+    found = run(make, relay, 12)
+    relay.budget.close()
+
+    assert_equal(found, stock)
+    assert max(found.counted[4:8]) <= memory
+    for summary, counted in zip(found.summaries, found.counted, strict=True):
+        if summary.kind == "planned":
+            assert summary.peak_bytes == summary.promised_bytes == counted
+    assert [summary.kind for summary in found.summaries[6:8]] == ["planned"] * 2
+    assert found.summaries[7].num_replays > 0
+    assert found.summaries[11].kind == "planned"
+    assert found.summaries[11].num_replays == 0
