@@ -102,7 +102,7 @@ void CoreSearch::keep(std::string_view policy) {
 void CoreSearch::offer(std::string_view policy) {
   if (residency_.peak_bytes() > budget_) return;
   const bool is_worth = residency_.num_replays() <= kMostReplaysToClean * num_events();
-  if (is_worth) repair_.clean_up(budget_, least_cost_ns_);
+  if (is_worth) repair_.clean_up(budget_, least_cost_ns_, options_.work);
   keep(policy);
 }
 

@@ -288,18 +288,22 @@ bool Repair::remove_if_fits(Rerun rerun, Bytes budget, Nanoseconds least_cost_ns
   return false;
 }
 
-void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns) {
+void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns, std::int64_t most_work) {
   std::vector<Rerun> reruns;
   for (EventIndex at = 0; at < graph_.num_events(); ++at)
     for (EventIndex op : residency_.list(at)) reruns.push_back({at, op});
-  clean_up(budget, least_cost_ns, std::move(reruns));
+  clean_up(budget, least_cost_ns, std::move(reruns), most_work);
 }
 
-void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns, std::vector<Rerun> reruns) {
+void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns, std::vector<Rerun> reruns,
+                      std::int64_t most_work) {
+  const std::int64_t begin = residency_.work();
   std::ranges::stable_sort(reruns, std::greater{},
                            [&](Rerun r) { return graph_.events[r.op].cost_ns; });
-  for (Rerun rerun : reruns)
+  for (Rerun rerun : reruns) {
+    if (residency_.work() - begin > most_work) return;
     if (residency_.is_listed(rerun.at, rerun.op)) remove_if_fits(rerun, budget, least_cost_ns);
+  }
 }
 
 }  // namespace tidemark

@@ -50,10 +50,12 @@ class TIDEMARK_API Repair {
   bool cut(ValueIndex v, int point, Bytes budget);
 
   // Removes replays, dearest first, as long as what stays instead fits the budget and the schedule
-  // costs no less than `least_cost_ns`.
-  void clean_up(Bytes budget, Nanoseconds least_cost_ns = 0);
+  // costs no less than `least_cost_ns`. Ends after `most_work` steps of Residency::work().
+  void clean_up(Bytes budget, Nanoseconds least_cost_ns = 0,
+                std::int64_t most_work = std::numeric_limits<std::int64_t>::max());
   // The same for these replays only.
-  void clean_up(Bytes budget, Nanoseconds least_cost_ns, std::vector<Rerun> reruns);
+  void clean_up(Bytes budget, Nanoseconds least_cost_ns, std::vector<Rerun> reruns,
+                std::int64_t most_work = std::numeric_limits<std::int64_t>::max());
 
  private:
   struct Place {
