@@ -67,12 +67,12 @@ def run(
     held = 0  # bytes of the snapshots below, which are not the loop's
     for _ in range(steps):
         batch = loop.next_batch()
-        counting_allocator.reset_peak()
 
         def whole_step(batch: tuple[Any, ...] = batch) -> None:
             with budget.step() if budget is not None else nullcontext():
                 step(loop, *batch)
 
+        counting_allocator.reset_peak()  # the last step's batch has gone with its function
         try:
             around(loop, whole_step)
         finally:
