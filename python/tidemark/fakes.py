@@ -119,6 +119,14 @@ def _objects(kind: type) -> list[Any]:
     return [found for found in gc.get_objects() if issubclass(type(found), kind)]
 
 
+def _is_dataless(tensor: torch.Tensor) -> bool:
+    if isinstance(tensor, FakeTensor):
+        return True
+    # A wrapper has no storage to exchange: those of the tensors within it are what an op reads.
+    wraps = type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+    return not wraps and tensor.is_meta and tensor.layout is torch.strided
+
+
 class _ProgramState:
     """What a step changes in Python objects: gradients, optimizers, registered tensors."""
 
@@ -157,7 +165,7 @@ class _SwappedTensors:
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        theirs = [t for t in _objects(torch.Tensor) if isinstance(t, FakeTensor) or t.is_meta]
+        theirs = [t for t in _objects(torch.Tensor) if _is_dataless(t)]
         ours = _torch.make_dataless(theirs)
         for their, our in zip(theirs, ours, strict=True):
             our.requires_grad_(their.requires_grad and their.is_leaf)

@@ -81,9 +81,7 @@ void GraphBuilder::find_lifetime(Block& block) {
       block.is_persistent = false;  // nobody sees it die
     }
   }
-  block.is_saved = block.tape_block != kNone &&
-                   !recorder_.tape_.block(block.tape_block).is_source &&
-                   recorder_.holds_.count(block.tape_block) > 0;
+  block.is_polled = block.tape_block != kNone && recorder_.holds_.count(block.tape_block) > 0;
 }
 
 EventIndex GraphBuilder::producer(const Block& block, std::int32_t version) const {
@@ -113,8 +111,8 @@ void GraphBuilder::add_values(std::int32_t index) {
 // A hold of the block is cut where a write ends one version and begins the next.
 void GraphBuilder::add_holds(const Block& block) {
   std::vector<Interval> holds =
-      block.is_saved ? closed_holds(block.tape_block)
-                     : std::vector<Interval>{{std::max(block.birth, 0), block.death}};
+      block.is_polled ? closed_holds(block.tape_block)
+                      : std::vector<Interval>{{std::max(block.birth, 0), block.death}};
   for (ValueIndex index : block.versions) {
     Value& value = graph_.values[index];
     const EventIndex begin = std::max(value.producer, 0);
@@ -200,7 +198,9 @@ Category GraphBuilder::category_of(const Block& block) const {
       !(is_scratch && named->second == Category::kOptstate)) {
     return named->second;
   }
-  if (block.is_saved) return Category::kActivation;
+  if (block.is_polled && !recorder_.tape_.block(block.tape_block).is_source) {
+    return Category::kActivation;
+  }
   if (block.birth == kNone) {
     return block.versions.size() > 1 ? Category::kBuffer : Category::kOther;
   }

@@ -23,7 +23,7 @@ class GraphBuilder {
     EventIndex birth = kNone;  // kNone: before the step
     EventIndex death = 0;      // num_events: lives to the end or beyond
     bool is_persistent = false;
-    bool is_saved = false;
+    bool is_polled = false;
     std::vector<ValueIndex> versions;
   };
 

@@ -122,8 +122,10 @@ void Recorder::pack(HandleNumber number, ValueKey key, bool is_managed) {
 }
 
 void Recorder::refer(ValueKey key) {
-  if (tape_.block(key.block).is_source || holds_.count(key.block) > 0) return;
-  open_first_hold(key);
+  const TapeBlock& block = tape_.block(key.block);
+  // A source of another allocator counts to the end of the step, whoever holds it.
+  if (block.is_source && block.allocation == kNoAllocation) return;
+  if (holds_.count(key.block) == 0) open_first_hold(key);
 }
 
 void Recorder::release(HandleNumber number) { handles_[number].released_at = num_events(); }
