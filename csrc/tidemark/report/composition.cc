@@ -76,7 +76,7 @@ class Residency {
               bool& restored) const {
     switch (step.kind) {
       case ActionKind::kDrop:
-        end = std::min(end, std::max(step.event + 1, end_of_hold(value, step.event)));
+        end = std::min(end, end_of_hold(value, step.event));
         break;
       case ActionKind::kKeep:
         if (end <= step.event) restored = true;  // Only a replay of this event can be kept here.

@@ -7,6 +7,7 @@
 #include "report/example_step.h"
 #include "tidemark/graph/graph_json.h"
 #include "tidemark/plan/planner.h"
+#include "tidemark/plan/policies.h"
 #include "tidemark/plan/simulate.h"
 
 namespace tidemark {
@@ -66,6 +67,20 @@ TEST(Composition, AddsUpInARecordedStepUnderEveryPlanOfItsFrontier) {
       EXPECT_EQ(bytes_at(graph, plan, event),
                 simulation.curve[static_cast<std::size_t>(event)].after)
           << plan.policy << " at " << plan.budget_bytes << " B, event " << event;
+    }
+  }
+}
+
+TEST(Composition, AddsUpInARecordedStepUnderThePlansOfEveryPolicy) {
+  const StepGraph graph = load_graph(TIDEMARK_TEST_DATA "/mlp3.json");
+  for (const std::string& policy : policies()) {
+    for (const Plan& plan : frontier(graph, {}, {.policy = policy}, 40).plans) {
+      const Simulation simulation = simulate(graph, plan);
+      for (EventIndex event = 0; event < graph.num_events(); ++event) {
+        ASSERT_EQ(bytes_at(graph, plan, event),
+                  simulation.curve[static_cast<std::size_t>(event)].after)
+            << plan.policy << " at " << plan.budget_bytes << " B, event " << event;
+      }
     }
   }
 }
