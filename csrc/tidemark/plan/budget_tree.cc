@@ -6,10 +6,11 @@
 namespace tidemark {
 namespace {
 
-// The range is divided into so many parts; where nothing fits below, into more: a few bytes may be
-// one more value there.
+// The range is divided into so many parts.
 constexpr Bytes kParts = 1024;
-constexpr Bytes kPartsAtFloor = 4096;
+// In the lowest of so many parts of the range the plan of the least memory is a neighbour, too:
+// further up it is never cheaper.
+constexpr Bytes kLowParts = 4;
 // Neighbours whose costs differ by less than this part of the step's time are near enough.
 constexpr Nanoseconds kNear = 10000;
 // Steps with fewer events are divided down to single bytes.
@@ -22,22 +23,41 @@ BudgetTree::BudgetTree(Workbench& bench, Bytes floor, CoreOptions options)
       range_(bench.problem().unplanned().peak_bytes - floor),
       step_ns_(bench.problem().unplanned().step_ns),
       is_small_(bench.problem().graph().num_events() < kSmall),
-      search_(bench, std::move(options)),
+      search_(bench, options),
+      least_(bench.problem(), floor, std::move(options)),
       everything_kept_{everything_kept(bench.problem()), "keep_all"} {}
 
 bool BudgetTree::can_be_halved(const Between& between) const {
   if (between.below != nullptr &&
       between.below->cost_ns() - between.above->cost_ns() <= (is_small_ ? 0 : step_ns_ / kNear))
     return false;
-  const Bytes parts = between.below != nullptr ? kParts : kPartsAtFloor;
-  const Bytes least_width = is_small_ ? 1 : std::max<Bytes>(1, range_ / parts);
+  const Bytes least_width = is_small_ ? 1 : std::max<Bytes>(1, range_ / kParts);
   return between.above->peak_bytes() - between.from > least_width;
+}
+
+bool BudgetTree::is_near_floor(Bytes budget) const {
+  return is_small_ || budget - floor_ <= range_ / kLowParts;
+}
+
+// The cheapest plan for the least budget.
+const Found& BudgetTree::at_least() {
+  if (at_least_) return *at_least_;
+  at_least_ = least_.plan();
+  if (!search_.is_stopped())
+    at_least_ = search_.run(least_bytes(), &least_.plan(), everything_kept_, 0);
+  return *at_least_;
 }
 
 const Found* BudgetTree::look_between(const Between& between, Bytes budget) {
   const auto [place, is_new] = plans_.try_emplace(budget);
-  if (is_new) place->second = search_.run(budget, between.below, *between.above, between.depth);
-  return place->second ? &*place->second : nullptr;
+  std::optional<Found>& found = place->second;
+  if (is_new) {
+    found = search_.run(budget, between.below, *between.above, between.depth);
+    if (between.below == nullptr && is_near_floor(budget) && least_bytes() <= budget &&
+        (!found || found->cost_ns() > at_least().cost_ns()))
+      found = at_least();
+  }
+  return found ? &*found : nullptr;
 }
 
 const Found* BudgetTree::best_within(Bytes budget) {
@@ -58,20 +78,8 @@ const Found* BudgetTree::best_within(Bytes budget) {
       between.above = found;
     }
   }
-  return between.below;
-}
-
-const Found& BudgetTree::least() {
-  Between between{.from = floor_ - 1, .above = &everything_kept_};
-  while (can_be_halved(between) && !search_.is_stopped()) {
-    const Bytes half = between.from + (between.above->peak_bytes() - between.from) / 2;
-    if (const Found* found = look_between(between, half))
-      between.above = found;
-    else
-      between.from = half;
-    ++between.depth;
-  }
-  return *between.above;
+  if (between.below != nullptr) return between.below;
+  return budget >= floor_ && least_bytes() <= budget ? &at_least() : nullptr;
 }
 
 }  // namespace tidemark

@@ -16,6 +16,7 @@
 
 #include "tidemark/base/export.h"
 #include "tidemark/plan/core_search.h"
+#include "tidemark/plan/least_feasible.h"
 #include "tidemark/plan/policies.h"
 
 namespace tidemark {
@@ -28,8 +29,8 @@ class TIDEMARK_API BudgetTree {
   // Returns the plan for `budget`, or nothing.
   const Found* best_within(Bytes budget);
 
-  // Returns the plan of the least budget that has one.
-  const Found& least();
+  // Returns the least budget that has a plan.
+  Bytes least_bytes() { return least_.plan().peak_bytes(); }
 
  private:
   // Two neighbouring answers: budgets from `from` on have `below`, from above's peak on `above`.
@@ -40,6 +41,8 @@ class TIDEMARK_API BudgetTree {
     int depth = 0;  // halvings so far
   };
   bool can_be_halved(const Between& between) const;
+  bool is_near_floor(Bytes budget) const;
+  const Found& at_least();
   const Found* look_between(const Between& between, Bytes budget);
 
   Bytes floor_;
@@ -47,7 +50,9 @@ class TIDEMARK_API BudgetTree {
   Nanoseconds step_ns_;
   bool is_small_;
   CoreSearch search_;
+  LeastFeasible least_;
   Found everything_kept_;
+  std::optional<Found> at_least_;
   std::map<Bytes, std::optional<Found>> plans_;  // by half-way budget
 };
 

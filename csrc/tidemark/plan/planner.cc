@@ -64,7 +64,7 @@ class Planner {
 
   Result<Plan, PlanFailure> plan(Bytes budget);
 
-  Bytes least_feasible_bytes() { return (tree_ ? tree_->least() : run_->least()).peak_bytes(); }
+  Bytes least_feasible_bytes() { return tree_ ? tree_->least_bytes() : run_->least().peak_bytes(); }
   const Problem& problem() const { return problem_; }
   const Floor& floor() const { return floor_; }
 

@@ -1,0 +1,50 @@
+#include "tidemark/plan/least_feasible.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tidemark {
+namespace {
+
+// The range is divided into so many parts; a few bytes may be one more value there.
+constexpr Bytes kParts = 4096;
+// Steps with fewer events are divided down to single bytes.
+constexpr int kSmall = 256;
+constexpr Nanoseconds kCost = 1000;
+
+StepGraph with_one_cost(StepGraph graph) {
+  for (Event& event : graph.events) event.cost_ns = kCost;
+  return graph;
+}
+
+}  // namespace
+
+LeastFeasible::LeastFeasible(const Problem& problem, Bytes floor, CoreOptions options)
+    : problem_(problem), floor_(floor), options_(std::move(options)) {}
+
+const Found& LeastFeasible::plan() {
+  if (!found_) found_ = search();
+  return *found_;
+}
+
+Found LeastFeasible::search() {
+  const StepGraph graph = with_one_cost(problem_.graph());
+  const Problem problem(graph);
+  Workbench bench(problem);
+  CoreSearch search(bench, options_);
+  Found least{everything_kept(problem), "keep_all"};
+  const bool is_small = graph.num_events() < kSmall;
+  const Bytes width =
+      is_small ? 1 : std::max<Bytes>(1, (problem.unplanned().peak_bytes - floor_) / kParts);
+  Bytes from = floor_ - 1;
+  for (int depth = 0; least.peak_bytes() - from > width && !search.is_stopped(); ++depth) {
+    const Bytes half = from + (least.peak_bytes() - from) / 2;
+    if (auto found = search.run(half, nullptr, least, depth))
+      least = *std::move(found);
+    else
+      from = half;
+  }
+  return {*judge(problem_, std::move(least.candidate.schedule)), std::move(least.policy)};
+}
+
+}  // namespace tidemark
