@@ -43,6 +43,9 @@ bool acts_before(const PlanScript& script, std::size_t num_ops, std::size_t num_
   return acts(script.ops(), num_ops) || acts(script.unpacks(), num_unpacks);
 }
 
+// Whether the plan keeps what no handle needs: dropping it only lets it go.
+bool is_for_replays_alone(const ValueState& value) { return value.kept && value.num_handles == 0; }
+
 bool are_equal(const ExpectedOp& a, const ExpectedOp& b) {
   return a.flow_hash == b.flow_hash && a.shape_hash == b.shape_hash;
 }
@@ -230,19 +233,25 @@ void PlanFollower::act(const EventActions& actions, c10::ArrayRef<SavedHandle*> 
 }
 
 // Of what a plan from elsewhere asks: keeping what is there or can be made again, and dropping what
-// can. What that takes is held until then, as for a value that was evicted.
+// can. What that takes is held until then, as for a value that was evicted. Its replays run where
+// nothing they read is missing: they are what the plan's peak was promised with.
 std::vector<Action> PlanFollower::possible_part(const std::vector<Action>& asked) {
   std::vector<Action> possible;
   AnchorSearch search(tape_);
   for (const Action& action : asked) {
-    if (action.kind == ActionKind::kReplay) continue;  // what is missing is found by itself
+    if (action.kind == ActionKind::kReplay) {
+      possible.push_back(action);
+      continue;
+    }
     const ValueKey key = key_of(action.target);
     if (key.block == kNone || key.version < 0) continue;
-    const bool is_kept = action.kind == ActionKind::kKeep && tape_.is_resident(key);
-    if (!is_kept && !search.is_recomputable(key)) continue;
-    possible.push_back(action);
-    if (action.kind != ActionKind::kDrop) continue;
-    hold_anchors(tape_.value(key), search);
+    const bool is_keep = action.kind == ActionKind::kKeep;
+    if (is_keep ? tape_.is_resident(key) : is_for_replays_alone(tape_.value(key))) {
+      possible.push_back(action);
+    } else if (search.is_recomputable(key)) {
+      possible.push_back(action);
+      if (!is_keep) hold_anchors(tape_.value(key), search);
+    }
   }
   return possible;
 }
@@ -290,7 +299,9 @@ void PlanFollower::execute(const std::vector<Action>& actions, c10::ArrayRef<Sav
       const ValueState& value = tape_.value(key);
       if (!value.kept && !value.serving) missing.push_back(key);
     }
-    ops = replay_closure(tape_, missing);
+    std::sort(ops.begin(), ops.end());
+    ops.erase(std::unique(ops.begin(), ops.end()), ops.end());
+    if (!can_replay(tape_, ops, missing)) ops = replay_closure(tape_, missing);
   }
   RestoredValues restored = replay(tape_, ops, targets);
   num_replays_ += static_cast<std::int64_t>(ops.size());
@@ -323,6 +334,7 @@ void PlanFollower::keep(ValueKey key, RestoredValues& restored) {
 }
 
 void PlanFollower::drop(ValueState& value) {
+  if (is_for_replays_alone(value)) return value.kept.reset();
   tape_.set_dropped(value, true);
   if (value.num_pending > 0 && !value.serving) value.serving = std::move(value.kept);
   value.kept.reset();

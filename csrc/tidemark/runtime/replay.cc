@@ -250,6 +250,22 @@ RestoredValues replay(Tape& tape, const std::vector<std::int32_t>& ops, const Va
   return ReplayRun(tape, ops, targets).run();
 }
 
+bool can_replay(Tape& tape, const std::vector<std::int32_t>& ops,
+                const std::vector<ValueKey>& targets) {
+  ValueSet made;
+  const auto is_there = [&](ValueKey key) { return made.count(key) > 0 || tape.is_resident(key); };
+  for (std::int32_t index : ops) {
+    const TapedOp* op = index < tape.num_ops() ? tape.op(index) : nullptr;
+    if (op == nullptr || !op->is_replayable || !are_sources_unchanged(*op)) return false;
+    for (const auto& arg : op->tensors) {
+      if (needs_value(arg) && !is_there(arg.key)) return false;
+      if (arg.is_written) made.insert({arg.key.block, arg.key.version + 1});
+    }
+    for (const auto& result : op->results) made.insert({result.block, 0});
+  }
+  return std::all_of(targets.begin(), targets.end(), is_there);
+}
+
 std::vector<std::int32_t> replay_closure(Tape& tape, const std::vector<ValueKey>& targets) {
   std::vector<std::int32_t> ops;
   const auto missing = collect(tape, targets, ops);

@@ -22,6 +22,11 @@ using RestoredValues = std::unordered_map<ValueKey, Ref, ValueKeyHash>;
 // Throws c10::Error naming op and value if an input is missing or a source has changed.
 RestoredValues replay(Tape& tape, const std::vector<std::int32_t>& ops, const ValueSet& targets);
 
+// Whether running `ops` (ascending) leaves every one of `targets` in memory and none of the ops
+// lacks an input.
+bool can_replay(Tape& tape, const std::vector<std::int32_t>& ops,
+                const std::vector<ValueKey>& targets);
+
 // The ops that must run so that all `targets` are resident, ascending; empty if they are.
 // Throws c10::Error if one cannot be restored, saying why.
 std::vector<std::int32_t> replay_closure(Tape& tape, const std::vector<ValueKey>& targets);
