@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("counter")
 
 
 def with_other_times(graph: tidemark.StepGraph, seed: int) -> tidemark.StepGraph:
-    """Returns the step as a machine whose ops take up to eight times as long or short records it."""
+    """Returns the step as recorded where ops take up to eight times as long or short."""
     draw = random.Random(seed)
     document = json.loads(graph.to_json())
     for event in document["events"]:
