@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -45,12 +45,15 @@ class FakeDevice:
     @contextmanager
     def entered(self) -> Iterator[FakeDevice]:
         """Runs what is inside with ops answered, and restores the program's state after it."""
-        with self._saved.kept(), self._swapped.swapped(), _disable_current_modes():
-            self._device = _runtime.require_sound().FakeDevice(self._describe)
-            try:
-                yield self
-            finally:
-                self._device.close()
+        # First of all: it refuses an estimate within another before anything is exchanged.
+        self._device = _runtime.require_sound().FakeDevice(self._describe)
+        with (
+            closing(self._device),
+            self._saved.kept(),
+            self._swapped.swapped(),
+            _disable_current_modes(),
+        ):
+            yield self
 
     def build(self, make: Callable[[], _Built]) -> _Built:
         """Returns `make()`, whose tensors have no data and are older than any step."""
