@@ -71,6 +71,29 @@ def test_a_step_changes_to_a_plan_only_if_that_has_nothing_left_undone(policy: s
     assert_same(forward, share=0.5, policy=policy)
 
 
+def test_a_scalar_that_a_plan_keeps_is_not_taken_for_the_programs() -> None:
+    # Recorded under a plan made before, the step seemed to hold the host's scalars to its end.
+    class TwoOutputs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = 0
+            self.first, self.norm, self.last = nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first(x)
+            y = self.norm(x) + 1.0 + 1.0
+            y = self.last(y.lerp(y, 0.3)) + 1.0
+            return y.mean() + x.square().mean()
+
+    def make() -> Loop:
+        model = TwoOutputs()
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+        return Loop(model, optimizer, lambda: (torch.randn(4, 4, 8), torch.zeros(())))
+
+    settings = {"SHARE": 0.5, "POLICY": "auto", "HAS_PRIOR": True, "IS_DYNAMIC": False}
+    judge({"make": make, "step": train, **settings})
+
+
 def test_a_peak_that_any_hooks_of_torch_change_is_torchs() -> None:
     """Of what requires grad, a view made under no_grad comes out of hooks as a leaf that does so
     too: torch computes a gradient for it, and nobody takes it."""
