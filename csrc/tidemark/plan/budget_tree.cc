@@ -8,8 +8,8 @@ namespace {
 
 // The range is divided into so many parts.
 constexpr Bytes kParts = 1024;
-// In the lowest of so many parts of the range the plan of the least memory is a neighbour, too:
-// further up it is never cheaper.
+// In the lowest of so many parts of the range the plan for the least budget competes, too. It is
+// not asked for further up, where plans are far cheaper: that one is taken for granted, not proved.
 constexpr Bytes kLowParts = 4;
 // Neighbours whose costs differ by less than this part of the step's time are near enough.
 constexpr Nanoseconds kNear = 10000;
