@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -50,3 +51,12 @@ def counter() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def frozen() -> Iterator[None]:
+    """What was there before need not be looked at by every run's garbage collection."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

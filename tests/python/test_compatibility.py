@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator
 
 import pytest
 from compatibility import all_rows
@@ -14,16 +12,7 @@ from compatibility.table import PAGE, title
 
 ALL = bool(os.environ.get("TIDEMARK_TEST_ALL"))
 
-pytestmark = pytest.mark.usefixtures("counter", "frozen_heap")
-
-
-@pytest.fixture(scope="module")
-def frozen_heap() -> Iterator[None]:
-    """What was imported would be searched for garbage before every run."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+pytestmark = pytest.mark.usefixtures("counter", "frozen")
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,15 +11,6 @@ from torch import nn
 from training_loops import Loop
 
 pytestmark = pytest.mark.usefixtures("counter", "frozen")
-
-
-@pytest.fixture(scope="module")
-def frozen() -> Iterator[None]:
-    """What was there before need not be looked at by every run's garbage collection."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def train(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:

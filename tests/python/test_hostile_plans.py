@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import json
 import random
 from collections import Counter
@@ -23,15 +22,6 @@ NUM_MUTANTS = 150
 STEPS = 4
 
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def frozen() -> Iterator[None]:
-    """What was there before need not be looked at by every run's garbage collection."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class Model(nn.Module):

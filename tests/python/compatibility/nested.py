@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 from torch.utils.flop_counter import FlopCounterMode
 
+from compatibility.gradients import with_loss
 from compatibility.rows import SAMPLES, WIDTH, Program, body, classify, row, sgd, vectors
 
 linear = nn.Linear
@@ -139,11 +142,7 @@ def saved_tensor_hooks_forbidden() -> Program:
 
 @row()
 def saved_tensors_copied_on_write() -> Program:
-    model = body(block(), block())
-    optimizer = sgd(model)
-
-    def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        optimizer.zero_grad()
+    def loss_of(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> object:
         hidden = model[:4](x)
         with graph.allow_mutation_on_saved_tensors():
             hidden = hidden.tanh()
@@ -151,10 +150,9 @@ def saved_tensors_copied_on_write() -> Program:
             hidden.mul_(0.5)
             loss = functional.cross_entropy(model[4:](squared + hidden), y)
             loss.backward()
-        optimizer.step()
         return loss
 
-    return Program(model, step, vectors, [optimizer])
+    return with_loss(body(block(), block()), loss_of)
 
 
 @row()
@@ -182,24 +180,22 @@ def func_grad() -> Program:
 @row()
 def gradients_per_sample_by_vmap() -> Program:
     model = body(linear(WIDTH, WIDTH), nn.Tanh())
-    optimizer = sgd(model)
 
-    def loss_of(parameters: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> Any:
+    def loss_of_one(parameters: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> Any:
         logits = torch.func.functional_call(model, parameters, (x.unsqueeze(0),))
         return functional.cross_entropy(logits, y.unsqueeze(0))
 
-    def step(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        optimizer.zero_grad()
+    def loss_of(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> object:
         loss = functional.cross_entropy(model(x), y)
         loss.backward()
         parameters = {name: p.detach() for name, p in model.named_parameters()}
-        each = torch.func.vmap(torch.func.grad(loss_of), (None, 0, 0))(parameters, x[:2], y[:2])
+        gradients = torch.func.vmap(torch.func.grad(loss_of_one), (None, 0, 0))
+        each = gradients(parameters, x[:2], y[:2])
         for name, p in model.named_parameters():
             p.grad.add_(each[name].clamp(-0.1, 0.1).mean(0))
-        optimizer.step()
         return loss
 
-    return Program(model, step, vectors, [optimizer])
+    return with_loss(model, loss_of)
 
 
 @row()
@@ -252,47 +248,36 @@ class CountingMode(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@row(note="replays do not pass the mode; saving tensors shows it some more `detach`")
-def a_dispatch_mode_of_the_user() -> Program:
+def inside(
+    enter: Callable[[], AbstractContextManager[Any]], count: Callable[[Any], int] = lambda _: 0
+) -> Program:
+    """A plain loop whose step runs inside of a context, which may have counted something."""
     program = classify(body(block(), nn.Tanh()))
-    inner, counts = program.step, [0]
+    inner, total = program.step, [0]
 
     def step(x: torch.Tensor, y: torch.Tensor) -> object:
-        with CountingMode() as mode:
+        with enter() as context:
             loss = inner(x, y)
-        counts[0] += mode.num_ops
+        total[0] += count(context)
         return loss
 
-    program.step, program.others = step, {"ops seen": counts}
+    program.step, program.others = step, {"counted": total}
     return program
+
+
+@row(note="replays do not pass the mode; saving tensors shows it some more `detach`")
+def a_dispatch_mode_of_the_user() -> Program:
+    return inside(CountingMode, lambda mode: mode.num_ops)
 
 
 @row()
 def a_flop_counter() -> Program:
-    program = classify(body(block(), nn.Tanh()))
-    inner, counts = program.step, [0]
-
-    def step(x: torch.Tensor, y: torch.Tensor) -> object:
-        with FlopCounterMode(display=False) as mode:
-            loss = inner(x, y)
-        counts[0] += mode.get_total_flops()
-        return loss
-
-    program.step, program.others = step, {"flops": counts}
-    return program
+    return inside(lambda: FlopCounterMode(display=False), lambda mode: mode.get_total_flops())
 
 
 @row(note="replays are `tidemark::replay` in the trace")
 def the_profiler() -> Program:
-    program = classify(body(block(), nn.Tanh()))
-    inner = program.step
-
-    def step(x: torch.Tensor, y: torch.Tensor) -> object:
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True):
-            return inner(x, y)
-
-    program.step = step
-    return program
+    return inside(lambda: profile(activities=[ProfilerActivity.CPU], profile_memory=True))
 
 
 @row()
