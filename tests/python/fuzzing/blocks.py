@@ -8,8 +8,8 @@ from fuzzing import layers, ops
 from fuzzing.writer import Var, Writer
 
 OPS: tuple[ops.Op, ...] = (
-    ops.unary, layers.linear, ops.binary, layers.keep_shape, ops.in_place, ops.view,
-    layers.weight, ops.accumulate, ops.grow, ops.join, ops.contract, ops.attend,
+    ops.unary, layers.linear, ops.binary, layers.keep_shape, layers.activation, ops.in_place,
+    ops.view, layers.weight, ops.accumulate, ops.grow, ops.join, ops.contract, ops.attend,
     layers.sequence, layers.image, layers.embed, ops.free, ops.remember, ops.hook,
 )  # fmt: skip
 

@@ -45,7 +45,7 @@ def run_isolated(source: str) -> Verdict:
     if verdict is not None:
         raise Difference(*verdict)
     if in_child(lambda: attempt(load(source), None).error_name)[0] is None:
-        return Verdict(True, [], "crash of torch itself", "", 0)
+        return Verdict(True, [], "crash of torch itself", "")
     raise Difference("crash", f"its process ended with {code}")
 
 
@@ -95,6 +95,10 @@ class Findings:
     ends: Counter[str] = field(default_factory=Counter)
     """What ended programs before their last step, in stock torch or under the budget."""
     num_replays: int = 0
+    num_served: int = 0
+    num_in_backward: int = 0
+    num_in_place: int = 0
+    """Modules."""
     differences: Counter[str] = field(default_factory=Counter)
     files: list[Path] = field(default_factory=list)
 
@@ -104,6 +108,9 @@ class Findings:
         self.steps.update(verdict.kinds)
         self.ends.update(filter(None, [verdict.error, verdict.refusal]))
         self.num_replays += verdict.num_replays
+        self.num_served += verdict.num_served
+        self.num_in_backward += verdict.switches.in_backward
+        self.num_in_place += len(verdict.switches.inplace)
 
     def __str__(self) -> str:
         def counts(counter: Counter[str]) -> str:
@@ -111,7 +118,9 @@ class Findings:
 
         return (
             f"{self.num_programs} programs ({self.num_dynamic} dynamic), "
-            f"steps: {counts(self.steps)}; {self.num_replays} replays; "
+            f"steps: {counts(self.steps)}; {self.num_replays} replays, "
+            f"{self.num_served} allocations served; {self.num_in_place} modules in place, "
+            f"{self.num_in_backward} programs updated in backward; "
             f"ended early: {counts(self.ends)}; differences: {counts(self.differences)}"
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import itertools
 from collections.abc import Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import counting_allocator
@@ -14,8 +14,11 @@ import tidemark
 import torch
 from compatibility.harness import bits, named_bits
 from counted_runs import Run, run
+from tidemark.arena import ArenaSummary
 from torch.autograd.graph import saved_tensors_hooks
 from training_loops import Loop
+
+from fuzzing.switches import PLAIN, Switches, switches_of
 
 STEPS = 6
 
@@ -35,7 +38,9 @@ def same(tensor: torch.Tensor) -> torch.Tensor:
 def state_of(loop: Loop) -> dict[str, object]:
     """Everything that must be bitwise the same, by name."""
     state: dict[str, object] = {"generator": bits(torch.get_rng_state())}
-    things = {"model": loop.model, "optimizer": loop.optimizer, "named": vars(loop.named)}
+    # By parameter: the order in which updates begin is no part of what they leave.
+    optimizer = loop.optimizer.state_dict()
+    things = {"model": loop.model, "optimizer": optimizer, "named": vars(loop.named)}
     for name, thing in things.items():
         state.update(named_bits(name, thing))
     return state
@@ -52,7 +57,10 @@ class Verdict:
     """What ended it in stock torch, which must end it under a budget as well; empty if nothing."""
     refusal: str
     """Why the budget ended it, if it did."""
-    num_replays: int
+    num_replays: int = 0
+    num_served: int = 0
+    """Allocations from an arena."""
+    switches: Switches = field(default_factory=Switches)
 
 
 @dataclass
@@ -70,7 +78,11 @@ class Attempt:
 
 
 def attempt(
-    program: Mapping[str, Any], budget: tidemark.MemoryBudget | None, *, with_hooks: bool = False
+    program: Mapping[str, Any],
+    budget: tidemark.MemoryBudget | None,
+    switches: Switches = PLAIN,
+    *,
+    with_hooks: bool = False,
 ) -> Attempt:
     """Runs the program until its end or its first error; `with_hooks`: torch's, that do nothing."""
 
@@ -83,7 +95,8 @@ def attempt(
     seen, live = Run(), list[int]()
     gc.disable()
     try:
-        run(program["make"], budget, STEPS, step, state_of, seen)
+        with ExitStack() as undo:
+            run(lambda: switches.make(program, undo), budget, STEPS, step, state_of, seen)
     except Exception as error:
         return Attempt(seen, live, error)
     finally:
@@ -99,32 +112,45 @@ def judge(program: Mapping[str, Any]) -> Verdict:
     """
     torch.set_num_threads(1)
     counting_allocator.install()
+    program = {"ARENA": "poison", "INPLACE": False, "IN_BACKWARD": False, **program}
     stock = attempt(program, None)
+    switches = switches_of(program)
+    if switches != PLAIN:
+        plain, stock = stock, attempt(program, None, switches)
+        if refuses(stock):
+            check_states("switched", stock, plain, switches)
+            return Verdict(program["IS_DYNAMIC"], [], "", type(stock.error).__name__)
+        check_same("switched", stock, plain, switches)
     try:
-        return judge_against(program, stock)
+        return judge_against(program, switches, stock)
     except Difference as difference:
-        if difference.kind in ("watching", "promise") and hooks_add_work(program, stock):
-            return Verdict(True, [], "work added by torch's hooks", "", 0)
+        if difference.kind in ("watching", "promise") and hooks_add_work(program, switches, stock):
+            return Verdict(True, [], "work added by torch's hooks", "")
         raise
 
 
-def judge_against(program: Mapping[str, Any], stock: Attempt) -> Verdict:
-    with tidemark.MemoryBudget(None, arena="poison") as budget:
-        kept = attempt(program, budget)
-        graph = budget.graph
+def refuses(switched: Attempt) -> bool:
+    """Whether the step says that it cannot be updated in backward: more than one may reach it."""
+    return isinstance(switched.error, tidemark.NotSupported)
+
+
+def judge_against(program: Mapping[str, Any], switches: Switches, stock: Attempt) -> Verdict:
+    arena = "off" if program["ARENA"] == "off" else "poison"  # whose blocks can be counted
+    with tidemark.MemoryBudget(None, arena=arena) as budget:
+        kept = attempt(program, budget, switches)
+        graph, num_served = budget.graph, budget.arena.num_served
     check_same("without a limit", kept, stock)
     if leaks(stock):
-        return Verdict(True, [], "leak of torch itself", "", 0)
+        return Verdict(True, [], "leak of torch itself", "")
     # Autograd keeps a saved tensor itself, and with it its .grad; a handle keeps its storage.
     if any(a > b for a, b in zip(kept.seen.counted, stock.seen.counted, strict=True)):
         raise Difference("watching", f"peaks {kept.seen.counted}, in stock {stock.seen.counted}")
     check_steps("without a limit", kept, program["IS_DYNAMIC"])
-    kinds, refusal, num_replays = [s.kind for s in kept.seen.summaries], "", 0
-    if graph is not None and not stock.error:
-        held = judge_budget(program, stock, graph)
-        kinds, refusal = [s.kind for s in held.seen.summaries], held.error_name
-        num_replays = sum(s.num_replays for s in held.seen.summaries)
-    return Verdict(program["IS_DYNAMIC"], kinds, stock.error_name, refusal, num_replays)
+    if graph is None or stock.error:
+        kinds = [s.kind for s in kept.seen.summaries]
+        return Verdict(program["IS_DYNAMIC"], kinds, stock.error_name, "", 0, num_served, switches)
+    verdict = judge_budget(program, switches, stock, graph)
+    return replace(verdict, num_served=verdict.num_served + num_served)
 
 
 def leaks(stock: Attempt) -> bool:
@@ -132,37 +158,54 @@ def leaks(stock: Attempt) -> bool:
     return len(stock.live) == STEPS and all(a < b for a, b in itertools.pairwise(stock.live[1:]))
 
 
-def hooks_add_work(program: Mapping[str, Any], stock: Attempt) -> bool:
+def hooks_add_work(program: Mapping[str, Any], switches: Switches, stock: Attempt) -> bool:
     """Whether any hooks for saved tensors change the program's peaks, even those that do nothing.
 
     A view made under no_grad of what requires grad comes out of them as a leaf: torch makes it a
     gradient, which nobody asks for. A step whose plan drops nothing needs no hooks and does not.
     """
-    hooked = attempt(program, None, with_hooks=True)
+    hooked = attempt(program, None, switches, with_hooks=True)
     return hooked.seen.counted != stock.seen.counted
 
 
-def judge_budget(program: Mapping[str, Any], stock: Attempt, graph: tidemark.StepGraph) -> Attempt:
-    """Runs the program under the budget that it names."""
-    least = tidemark.frontier(graph, points=2).least_feasible_bytes
+def judge_budget(
+    program: Mapping[str, Any], switches: Switches, stock: Attempt, graph: tidemark.StepGraph
+) -> Verdict:
+    """Runs the program under the budget, the policy and the arena that it names."""
+    policy, arena = program["POLICY"], program["ARENA"]
+    least = tidemark.frontier(graph, points=2, policy=policy).least_feasible_bytes
     unplanned = max(stock.seen.counted)  # of steps that differ from each other, the largest
     memory = int(least + program["SHARE"] * (unplanned - least))
-    plan = prior(graph, memory, program["POLICY"]) if program["HAS_PRIOR"] else None
-    with tidemark.MemoryBudget(
-        memory, plan=plan, policy=program["POLICY"], arena="poison"
-    ) as budget:
-        held = attempt(program, budget)
+    plan = prior(graph, memory, policy) if program["HAS_PRIOR"] else None
+    with tidemark.MemoryBudget(memory, plan=plan, policy=policy, arena=arena) as budget:
+        held = attempt(program, budget, switches)
+        summary = budget.arena
+    check_held(program, held, stock, memory, summary)
+    kinds = [s.kind for s in held.seen.summaries]
+    num_replays = sum(s.num_replays for s in held.seen.summaries)
+    return Verdict(
+        program["IS_DYNAMIC"], kinds, "", held.error_name, num_replays, summary.num_served, switches
+    )
+
+
+def check_held(
+    program: Mapping[str, Any], held: Attempt, stock: Attempt, memory: int, arena: ArenaSummary
+) -> None:
+    """It must be as without a budget, and inside, or refused with all as it was before."""
     where = f"under {memory} B"
+    is_hidden = program["ARENA"] == "on"  # what lies in an arena is not counted outside of it
     if max(held.seen.counted) > memory:
         raise Difference("outside", f"{where} the peaks were {held.seen.counted}")
     if isinstance(held.error, (tidemark.BudgetExceeded, tidemark.BudgetInfeasible)):
         check_states(where, held, stock)
         if isinstance(held.error, tidemark.BudgetInfeasible):
-            check_steps(where, held, is_dynamic=True)
-        return held
+            check_steps(where, held, is_dynamic=True, is_hidden=is_hidden)
+        return
     check_same(where, held, stock)
-    check_steps(where, held, program["IS_DYNAMIC"])
-    return held
+    check_steps(where, held, program["IS_DYNAMIC"], is_hidden)
+    if is_hidden and not arena.why_not and held.seen.counted[-1] + arena.height > memory:
+        text = f"{where}: {held.seen.counted[-1]} B outside an arena of {arena.height} B"
+        raise Difference("arena outside", text)
 
 
 def prior(graph: tidemark.StepGraph, memory: int, policy: str) -> tidemark.Plan | None:
@@ -173,7 +216,7 @@ def prior(graph: tidemark.StepGraph, memory: int, policy: str) -> tidemark.Plan 
         return None
 
 
-def check_same(where: str, found: Attempt, stock: Attempt) -> None:
+def check_same(where: str, found: Attempt, stock: Attempt, switches: Switches = PLAIN) -> None:
     """Everything that stock torch left behind, and how it ended, must be the same."""
     if found.error_name != stock.error_name:
         if found.error:
@@ -181,25 +224,34 @@ def check_same(where: str, found: Attempt, stock: Attempt) -> None:
         raise Difference("no error", f"{where} nothing was raised, but in stock: {stock.error!r}")
     if len(found.seen.state) != len(stock.seen.state):
         raise Difference("error", f"{where} it ended after another step: {found.error!r}")
-    check_states(where, found, stock)
+    check_states(where, found, stock, switches)
 
 
-def check_states(where: str, found: Attempt, stock: Attempt) -> None:
-    """Compares what the steps left behind, as far as both came."""
+def check_states(where: str, found: Attempt, stock: Attempt, switches: Switches = PLAIN) -> None:
+    """Compares what the steps left behind, as far as both came.
+
+    `switches`: what one has on and the other has not; updates in backward leave no gradients.
+    """
     for i, (a, b) in enumerate(zip(found.seen.state, stock.seen.state, strict=False)):
         names = sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+        if switches.in_backward:
+            names = [name for name in names if not name.startswith("model gradient")]
         if names:
             raise Difference("state", f"{where}, step {i}: {', '.join(names)}")
 
 
-def check_steps(where: str, found: Attempt, is_dynamic: bool) -> None:
-    """Planned steps must need what was promised, and steps that repeat must be planned."""
+def check_steps(where: str, found: Attempt, is_dynamic: bool, is_hidden: bool = False) -> None:
+    """Planned steps must need what was promised, and steps that repeat must be planned.
+
+    `is_hidden`: the tests' own counter does not see all; what the runtime has counted is taken.
+    """
     steps = list(zip(found.seen.summaries, found.seen.counted, strict=False))
     for i, (step, counted) in enumerate(steps):
         # A step that ends early has done nothing unplanned, and may stay below the promise.
         promised = step.promised_bytes or 0
-        is_kept = promised == counted or (is_dynamic and promised > counted)
-        if step.kind == "planned" and not (is_kept and step.peak_bytes == counted):
+        peak = step.peak_bytes if is_hidden else counted
+        is_kept = promised == peak or (is_dynamic and promised > peak)
+        if step.kind == "planned" and not (is_kept and step.peak_bytes == peak):
             raise Difference("promise", f"{where}, step {i}: {step}, counted {counted}")
     kinds = [step.kind for step, _ in steps]
     if not is_dynamic and not found.error and kinds[-2:] != ["planned"] * 2:

@@ -18,6 +18,7 @@ def linear(w: Writer) -> None:
         "nn.utils.parametrizations.spectral_norm({0})",
         "nn.utils.parametrizations.orthogonal({0}, orthogonal_map='cayley')",
         "nn.Sequential({0}, nn.ReLU(inplace=True), nn.Dropout(0.2))",
+        "nn.Sequential({0}, nn.ReLU())", "nn.Sequential({0}, nn.Dropout(0.2), nn.ReLU())",
         "nn.Sequential({0}, nn.GELU(), nn.Linear({2}, {2}))",
         "nn.Sequential({0}, nn.LayerNorm({2}), nn.Tanh())",
     ))  # fmt: skip
@@ -26,6 +27,8 @@ def linear(w: Writer) -> None:
     var.is_writable = False
     is_writable = wrap == "{0}"
     w.let(f"{w.module(made)}({var.name})", (*var.shape[:-1], size), is_writable=is_writable)
+    if is_writable and w.has_inplace:
+        activation(w)
 
 
 def keep_shape(w: Writer) -> None:
@@ -49,6 +52,15 @@ def keep_shape(w: Writer) -> None:
         options += [f"nn.Dropout{rank - 1}d(0.3)", "nn.FeatureAlphaDropout(0.2)"]
     var.is_writable = False
     w.let(f"{w.module(w.choose(options))}({var.name})", var.shape)
+
+
+def activation(w: Writer) -> None:
+    """A module that may write over its input: nobody else knows it by a name any more."""
+    var = w.pick(lambda v: v.is_writable)
+    if var is None:
+        return
+    var.is_writable = False
+    w.line(f"{var.name} = {w.module(w.choose(('nn.ReLU()', 'nn.Dropout(0.2)')))}({var.name})")
 
 
 def sequence(w: Writer) -> None:

@@ -16,6 +16,9 @@ OPTIMIZERS = (
     "Rprop(parameters, 1e-3)",
 )  # fmt: skip
 
+# Those that `tidemark.optimizer_in_backward` takes.
+IMMEDIATE = [each for each in OPTIMIZERS if each.startswith(("SGD", "Adam(", "AdamW"))]
+
 LOSSES = (
     "{0}.square().mean()", "{0}.mean()", "F.mse_loss({0}, torch.zeros_like({0}))",
     "F.smooth_l1_loss({0}, torch.ones_like({0}))", "{0}.logsumexp(-1).mean()", "{0}.std()",
@@ -86,6 +89,8 @@ ZERO = ("loop.optimizer.zero_grad()", "loop.optimizer.zero_grad(set_to_none=Fals
 # What lives until the next step.
 LEFT = ("loop.named.loss = loss.detach()", "loop.named.loss = loss",
         "loop.named.loss, loop.named.output = loss, outputs[0]")  # fmt: skip
+# Nobody but the optimizer looks at gradients, and each is complete once.
+NEEDS_NO_GRADIENTS = ("plain", "one of two", "some inputs", "by hand", "penalty")
 LEAVES_GRAPH = ("two losses", "one of two", "some inputs", "twice")
 
 
@@ -98,7 +103,8 @@ def loss_of(w: Writer, outputs: list[Var]) -> str:
 def step_lines(w: Writer, outputs: list[Var]) -> list[str]:
     """Returns the body of `step(loop, x, y)`."""
     loss, other = loss_of(w, outputs), loss_of(w, outputs)
-    zero = w.choose(ZERO)
+    # Zeros that are kept and added to make a sum of -0 and 0, which is 0: other bits.
+    zero = w.choose([z for z in ZERO if not (w.updates_in_backward and "=False" in z)])
     is_zeroed_last = w.one_in(2)
     lines = ["loop.model.calls += 1"]
     if w.one_in(8):
@@ -111,13 +117,15 @@ def step_lines(w: Writer, outputs: list[Var]) -> list[str]:
     # Autograd keeps a saved tensor itself, and with it its .grad, where a handle keeps the storage:
     # while the graph lives on, a step without handles needs more than it did when it was watched.
     has_retained = any("retain_grad" in line for line in w.lines)
-    kind = w.choose([k for k in BACKWARD if not (has_retained and k in LEAVES_GRAPH)])
+    kinds = NEEDS_NO_GRADIENTS if w.updates_in_backward else BACKWARD
+    kind = w.choose([k for k in kinds if not (has_retained and k in LEAVES_GRAPH)])
     if kind != "accumulated":
         lines.append("outputs = loop.model(x)")
     lines += [line.format(loss=loss, other=other) for line in BACKWARD[kind]]
     lines.append("loop.optimizer.step()")
     lines += [zero] if is_zeroed_last else []
     lines.append(w.choose(LEFT))
-    # What a part of a graph that lives on has saved depends on what the watched steps gave back.
-    w.is_dynamic |= kind in LEAVES_GRAPH and "detach" not in lines[-1]
+    # What a part of a graph that lives on has saved depends on what the last step gave back: it
+    # takes several plans, one for what each of them leaves, until all that comes is known.
+    w.is_dynamic |= kind == "one of two" or (kind in LEAVES_GRAPH and "detach" not in lines[-1])
     return lines

@@ -42,6 +42,10 @@ class Writer:
     """Attributes by constructor, so that a module can be called again."""
     is_dynamic: bool = False
     """Whether steps may differ from each other in their ops."""
+    has_inplace: bool = False
+    """Whether there should be modules that may be switched to in-place form."""
+    updates_in_backward: bool = False
+    """Whether the step must do no more with gradients than to update by them."""
     _indent: int = 2
     _count: int = 0
 
