@@ -145,7 +145,8 @@ def main() -> None:
     parser.add_argument("--time-limit", type=float, default=10.0, help="seconds per plan")
     parser.add_argument("--out", default="out", help="folder for policies.json")
     options = parser.parse_args()
-    policies = [policy for policy in tidemark.policies() if policy not in ("auto", "keep_all")]
+    left_out = ("auto", "keep_all", "exact")
+    policies = [policy for policy in tidemark.policies() if policy not in left_out]
     if options.policies:
         policies = options.policies.split(",")
     console = Console(width=140)

@@ -1,6 +1,9 @@
 from collections.abc import Sequence
 from typing import final
 
+import numpy as np
+from numpy.typing import NDArray
+
 version: str
 torch_version: str
 
@@ -129,6 +132,29 @@ class MaxBatch:
     @property
     def plan(self) -> Plan: ...
 
+@final
+class ExactModel:
+    @property
+    def is_impossible(self) -> bool: ...
+    @property
+    def is_complete(self) -> bool: ...
+    @property
+    def cost(self) -> NDArray[np.float64]: ...
+    @property
+    def is_whole(self) -> NDArray[np.uint8]: ...
+    @property
+    def is_outside(self) -> NDArray[np.uint8]: ...
+    @property
+    def row_begin(self) -> NDArray[np.int64]: ...
+    @property
+    def column(self) -> NDArray[np.int32]: ...
+    @property
+    def coefficient(self) -> NDArray[np.float64]: ...
+    @property
+    def most(self) -> NDArray[np.float64]: ...
+    def plan_of(self, arg0: Sequence[float], arg1: int, arg2: int, /) -> Plan | None: ...
+
+def exact_model(arg0: StepGraph, arg1: int, /) -> ExactModel: ...
 def plan(
     arg0: StepGraph,
     arg1: int,

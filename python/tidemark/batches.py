@@ -8,7 +8,7 @@ from typing import final
 from tidemark import _core
 from tidemark.bytes import parse_bytes
 from tidemark.graph import StepGraph
-from tidemark.plan import Plan
+from tidemark.plan import Plan, check_repeatable
 
 
 @final
@@ -64,7 +64,7 @@ def max_batch(
         budget: bytes as an int, or a size such as "6 GiB".
         batches: the two batches.
         max_slowdown: how many times as long as unplanned the step of that batch may take.
-        policy: as for `tidemark.plan`.
+        policy: as for `tidemark.plan`, but for "exact".
         time_limit: as for `tidemark.plan`, for every batch that is tried.
 
     Returns:
@@ -81,6 +81,7 @@ def max_batch(
         >>> found.batch > 1.5 * found.unplanned_batch
         True
     """
+    check_repeatable(policy)
     first, second = batches
     found = _core.max_batch(
         small._handle,

@@ -57,6 +57,7 @@ examples:
   tidemark plan step.json --budget 6GiB -o plan.json --json
   tidemark plan step.json --budget 6GiB --keep lm_head --recompute 'h.*.mlp'
   tidemark plan step.json --max-slowdown 1.33         the least memory for a third more time
+  tidemark plan step.json --budget 6GiB --policy exact --time-limit 60   the optimum of a small step
 
 exit code: 0 planned, 1 infeasible (prints the least budget), 2 usage
 """

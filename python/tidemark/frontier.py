@@ -10,7 +10,7 @@ from typing import Any, final, overload
 from tidemark import _core
 from tidemark.bytes import format_bytes, format_duration, parse_bytes
 from tidemark.graph import StepGraph
-from tidemark.plan import Plan
+from tidemark.plan import Plan, check_repeatable
 
 
 @final
@@ -89,7 +89,7 @@ def frontier(
         budgets: the budgets, as ints or sizes such as "6 GiB"; without them `points` budgets
             from the least feasible one to the unplanned peak.
         points: how many budgets, when none are given; at least 2.
-        policy: as for `tidemark.plan`.
+        policy: as for `tidemark.plan`, but for "exact".
 
     Returns:
         One plan per feasible budget. More budget never gives a slower plan.
@@ -102,6 +102,7 @@ def frontier(
         >>> curve[-1].recompute_ns
         0
     """
+    check_repeatable(policy)
     sizes = [parse_bytes(budget) for budget in budgets or ()]
     found = _core.frontier(graph._handle, sizes, policy, 10.0, points)
     return Frontier(

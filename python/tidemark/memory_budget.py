@@ -18,7 +18,7 @@ from tidemark.errors import UnseenWrite
 from tidemark.graph import StepGraph
 from tidemark.packing import Packing
 from tidemark.places import PlaceTracker
-from tidemark.plan import Plan, policies
+from tidemark.plan import Plan, check_repeatable, policies
 from tidemark.report import Report, StepCounts, make_report
 
 _runtime.require()  # so that importing this fails with an explanation
@@ -58,7 +58,7 @@ class MemoryBudget:
             activations, workspace): an int, "6 GiB", "6 GB", "80%" or "auto" (of the machine's
             memory); None watches and plans without a limit.
         plan: a plan made elsewhere, followed until the steps' own forms are known.
-        policy: how to plan; one of `tidemark.policies()`.
+        policy: how to plan; one of `tidemark.policies()` but "exact", whose plans come as `plan`.
         time_limit: seconds for one plan.
         track: modules, optimizers or tensors whose storages count from the start, not only from
             the first touch.
@@ -100,6 +100,7 @@ class MemoryBudget:
         arena: ArenaUse = "auto",
         check: Literal["checksums"] | None = None,
     ) -> None:
+        check_repeatable(policy)
         if policy not in policies():
             raise ValueError(f"unknown policy {policy!r}; there are {', '.join(policies())}")
         if check not in (None, "checksums"):

@@ -13,6 +13,8 @@ from tidemark.bytes import format_bytes, format_duration, parse_bytes
 from tidemark.errors import BudgetInfeasible, PlanMismatch
 from tidemark.graph import StepGraph
 
+_EXACT = "exact"
+
 
 @final
 class Plan:
@@ -276,7 +278,9 @@ def plan(
         graph: the step.
         budget: bytes as an int, or a size such as "6 GiB".
         policy: "auto" for the best that is found, or the name of one policy: `policies` lists
-            them.
+            them. "exact" for the cheapest plan there is, for steps of up to some hundred ops; it
+            needs scipy. Its plan is the optimum where `Plan.lower_bound_ns` is its `recompute_ns`;
+            otherwise time ran out, and the two tell how far it can be from it.
         time_limit: seconds after which the best plan found so far is returned.
         least_feasible: whether to look for the least budget with a plan too, for
             `Plan.least_feasible_bytes`. Takes several times as long.
@@ -289,7 +293,8 @@ def plan(
 
     Raises:
         BudgetInfeasible: no plan was found; carries the least feasible budget and the op that
-            sets it.
+            sets it. Of "exact" the text says whether there is none or time ran out.
+        ImportError: "exact" needs scipy, and it is not installed.
         ValueError: the budget, the policy or the time limit is no such thing; or `keep` and
             `recompute` cannot be honoured, and why.
 
@@ -301,6 +306,13 @@ def plan(
     """
     budget_bytes = parse_bytes(budget)
     started = time.perf_counter()
+    if policy == _EXACT:
+        if keep or recompute or least_feasible:
+            raise ValueError(
+                "policy 'exact' takes no keep, recompute or least_feasible: it answers for one "
+                "budget and the step as it is; policy 'auto' takes them"
+            )
+        return _plan_exactly(graph, budget_bytes, time_limit, started)
     result = _core.plan(
         graph._handle,
         budget_bytes,
@@ -328,7 +340,7 @@ def least_memory(
         graph: the step.
         max_slowdown: a factor of the unplanned step's time; 1.33 is one more forward pass for most
             models.
-        policy: as for `plan`.
+        policy: as for `plan`, but for "exact".
         time_limit: as for `plan`, for every budget that is tried.
         keep: as for `plan`.
         recompute: as for `plan`.
@@ -345,6 +357,7 @@ def least_memory(
         >>> least_memory(graph, max_slowdown=1.33).overhead <= 0.33
         True
     """
+    check_repeatable(policy)
     started = time.perf_counter()
     result = _core.least_memory_plan(
         graph._handle,
@@ -370,6 +383,19 @@ def _planned(result: _core.Plan | _core.PlanFailure, graph: StepGraph, started: 
     return Plan(result, graph, seconds)
 
 
+def _plan_exactly(graph: StepGraph, budget_bytes: int, time_limit: float, started: float) -> Plan:
+    from tidemark.exact import solve  # it needs scipy
+
+    answer = solve(graph._handle, budget_bytes, time_limit)
+    if isinstance(answer.plan, _core.Plan):
+        return _planned(answer.plan, graph, started)
+    if answer.is_proven:
+        said = f"no plan at all runs in {format_bytes(budget_bytes)}: policy 'exact' has proved it"
+    else:
+        said = f"policy 'exact' found neither a plan nor a proof of none in {time_limit:g} s"
+    raise _infeasible(graph, answer.plan, said=f"{said}; ", timed_out=not answer.is_proven)
+
+
 def policies() -> list[str]:
     """Returns the names that `plan` accepts as `policy`.
 
@@ -377,12 +403,23 @@ def policies() -> list[str]:
         >>> "auto" in policies()
         True
     """
-    return _core.policies()
+    return [*_core.policies(), _EXACT]
 
 
-def _infeasible(graph: StepGraph, failure: _core.PlanFailure) -> BudgetInfeasible:
+def check_repeatable(policy: str) -> None:
+    """Raises ValueError for a policy that only `plan` can ask, one budget at a time."""
+    if policy == _EXACT:
+        raise ValueError(
+            "policy 'exact' takes too long to plan more than one budget or while a step runs: "
+            "call tidemark.plan(graph, budget, policy='exact') for each, or use policy 'auto'"
+        )
+
+
+def _infeasible(
+    graph: StepGraph, failure: _core.PlanFailure, *, said: str = "", timed_out: bool = False
+) -> BudgetInfeasible:
     return BudgetInfeasible(
-        failure.sentence,
+        said + failure.sentence,
         budget_bytes=failure.budget_bytes,
         floor_bytes=failure.floor_bytes,
         least_feasible_bytes=failure.least_feasible_bytes,
@@ -390,5 +427,5 @@ def _infeasible(graph: StepGraph, failure: _core.PlanFailure) -> BudgetInfeasibl
         scope=failure.scope(graph._handle),
         source=failure.source(graph._handle),
         fixed_bytes=failure.fixed_bytes,
-        timed_out=failure.timed_out,
+        timed_out=failure.timed_out or timed_out,
     )

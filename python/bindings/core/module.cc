@@ -37,6 +37,7 @@ PYBIND11_MODULE(_core, m) {
   bind_simulate(m);
   bind_validate(m);
   bind_planner(m);
+  bind_exact_model(m);
   bind_report(m);
   bind_pack(m);
   bind_generate(m);

@@ -13,6 +13,7 @@ void bind_plan(py::module_& m);
 void bind_simulate(py::module_& m);
 void bind_validate(py::module_& m);
 void bind_planner(py::module_& m);
+void bind_exact_model(py::module_& m);
 void bind_report(py::module_& m);
 void bind_pack(py::module_& m);
 void bind_generate(py::module_& m);

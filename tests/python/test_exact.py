@@ -1,0 +1,167 @@
+"""policy="exact": the optimum of small steps, and how near `auto` comes to it."""
+
+from __future__ import annotations
+
+import builtins
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_steps
+import tidemark
+from tidemark import BudgetInfeasible, Plan, StepGraph
+
+STEP = Path(__file__).parent.parent / "data" / "mlp3.json"
+SHARES = (0.1, 0.25, 0.5)
+
+
+def random_step(seed: int, num_ops: int) -> StepGraph:
+    """Returns a step of `num_ops` forward ops, every third one as other tools write them."""
+    return StepGraph.from_json(small_steps.random_step(seed, num_ops, seed % 2 == 0, seed % 3 != 0))
+
+
+def budgets_of(graph: StepGraph, shares: tuple[float, ...]) -> list[int]:
+    """Returns budgets between the floor and the unplanned peak."""
+    floor = tidemark.plan(graph, graph.peak_bytes, policy="keep_all").floor_bytes
+    return [floor + int(share * (graph.peak_bytes - floor)) for share in shares]
+
+
+def plan_or_none(graph: StepGraph, budget: int, policy: str, seconds: float = 10.0) -> Plan | None:
+    try:
+        made = tidemark.plan(graph, budget, policy=policy, time_limit=seconds)
+    except BudgetInfeasible:
+        return None
+    assert tidemark.validate(graph, made) is None
+    assert made.lower_bound_ns <= made.recompute_ns
+    return made
+
+
+def test_exact_is_what_trying_all_plans_finds() -> None:
+    num_budgets = 0
+    for seed in range(48):
+        step = small_steps.random_step(seed, 3 + seed % 2, seed % 2 == 0, seed % 3 != 0)
+        if not small_steps.is_small(step):
+            continue
+        graph = StepGraph.from_json(step)
+        for budget in budgets_of(graph, (0.0, *SHARES)):
+            made = plan_or_none(graph, budget, "exact")
+            best = small_steps.least_recompute(step, budget)
+            assert (made and made.recompute_ns) == best, (seed, budget)
+            assert made is None or made.lower_bound_ns == best, (seed, budget)
+            num_budgets += 1
+    assert num_budgets > 100
+
+
+@dataclass
+class Comparison:
+    """`auto` beside the optimum: how much longer its steps take, as parts of the optimum's."""
+
+    gaps: list[float] = field(default_factory=list)
+    num_open: int = 0
+    num_missed: int = 0
+
+    def add(self, graph: StepGraph, budget: int) -> None:
+        best = plan_or_none(graph, budget, "exact", seconds=20.0)
+        if best is None or best.lower_bound_ns < best.recompute_ns:
+            self.num_open += 1
+            return
+        found = plan_or_none(graph, budget, "auto")
+        if found is None:
+            self.num_missed += 1
+            return
+        assert found.recompute_ns >= best.recompute_ns
+        slower = found.recompute_ns - best.recompute_ns
+        self.gaps.append(slower / (best.step_ns + best.recompute_ns))
+
+    def __str__(self) -> str:
+        optimal = sum(gap == 0 for gap in self.gaps)
+        return (
+            f"auto against the optimum: {len(self.gaps)} plans, {optimal} optimal, "
+            f"{100 * statistics.mean(self.gaps):.2f} % slower on average, "
+            f"{100 * max(self.gaps):.1f} % at most; no plan at {self.num_missed}; "
+            f"{self.num_open} without one or not solved in time"
+        )
+
+
+def random_steps(seeds: range) -> Iterator[StepGraph]:
+    """Yields those with 15 to 40 ops."""
+    for seed in seeds:
+        graph = random_step(seed, 4 + seed % 7)
+        if 15 <= graph.num_ops <= 40:
+            yield graph
+
+
+def compare(seeds: range, shares: tuple[float, ...]) -> Comparison:
+    comparison = Comparison()
+    for graph in random_steps(seeds):
+        for budget in budgets_of(graph, shares):
+            comparison.add(graph, budget)
+    print(comparison)
+    return comparison
+
+
+def test_auto_is_near_the_optimum() -> None:
+    comparison = compare(range(30), (0.5,))
+
+    assert len(comparison.gaps) >= 20
+    assert statistics.mean(comparison.gaps) <= 0.02
+
+
+@pytest.mark.full
+def test_auto_is_near_the_optimum_on_hundreds_of_steps() -> None:
+    comparison = compare(range(300), SHARES)
+
+    assert len(comparison.gaps) >= 400
+    assert statistics.mean(comparison.gaps) <= 0.02
+
+
+def test_a_solver_out_of_time_gives_the_plan_of_auto() -> None:
+    graph = tidemark.generate("resnet18", optimizer="none")
+    (budget,) = budgets_of(graph, (0.3,))
+
+    found = tidemark.plan(graph, budget, policy="exact", time_limit=0.5)
+
+    assert found.peak_bytes <= budget
+    assert found.recompute_ns >= found.lower_bound_ns > 0
+
+
+def test_no_plan_at_all_is_told_from_none_found() -> None:
+    graph = StepGraph.load(STEP)
+    floor = tidemark.plan(graph, graph.peak_bytes).floor_bytes
+
+    with pytest.raises(BudgetInfeasible, match="has proved it") as caught:
+        tidemark.plan(graph, floor - 1, policy="exact")
+    assert not caught.value.timed_out
+    assert caught.value.least_feasible_bytes >= floor
+
+
+def test_what_exact_cannot_do_is_said() -> None:
+    graph = StepGraph.load(STEP)
+
+    with pytest.raises(ValueError, match="keep, recompute"):
+        tidemark.plan(graph, "1 MiB", policy="exact", keep=["gelu"])
+    with pytest.raises(ValueError, match="for each"):
+        tidemark.frontier(graph, policy="exact")
+    with pytest.raises(ValueError, match="for each"):
+        tidemark.least_memory(graph, policy="exact")
+    with pytest.raises(ValueError, match="for each"):
+        tidemark.MemoryBudget("1 MiB", policy="exact")
+    large = tidemark.generate("lstm64")
+    with pytest.raises(ValueError, match="some hundred ops"):
+        tidemark.plan(large, large.peak_bytes // 2, policy="exact")
+
+
+def test_without_scipy_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_import = builtins.__import__
+
+    def refuse(name: str, *rest: Any) -> Any:
+        if name.partition(".")[0] == "scipy":
+            raise ImportError(f"No module named {name!r}")
+        return real_import(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ImportError, match=r"pip install .*tidemark\[exact\]"):
+        tidemark.plan(StepGraph.load(STEP), "1 MiB", policy="exact")
