@@ -25,8 +25,10 @@ class ArenaSummary:
     """Allocations of served steps from the first on that was not the planned one."""
     num_mappings: int
     """How often address space was taken from the system."""
+    block_bytes: int
+    """Bytes of all that one step has in the arena used last, each block by itself."""
     height: int
-    """Bytes of the arena used last, 0 if there is none."""
+    """Bytes of that arena, in which they share addresses; 0 if there is none."""
     lower_bound: int
     """No arena for the same step is lower."""
 

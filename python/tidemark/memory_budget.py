@@ -219,7 +219,8 @@ class MemoryBudget:
     def layout(self) -> Packing | None:
         """Where the tensors of the form used last lie; None until two planned steps were seen.
 
-        Time counts the allocations and frees of a step, from where the fewest bytes live.
+        Time counts the allocations and frees of a step, from where the fewest bytes live; of two
+        steps, where what one leaves to the next lies by turns at one of two addresses.
         """
         return packing_of(self._runtime.layout)
 
@@ -236,7 +237,7 @@ class MemoryBudget:
         return None if text is None else Plan.from_json(text)
 
     def report(self) -> Report:
-        """What fits, how slow, how sure, and what is at the peak.
+        """What fits, how slow, how sure, what is at the peak and what lies in the arena.
 
         Raises:
             ValueError: no step has come to its end yet.
@@ -244,7 +245,12 @@ class MemoryBudget:
         graph, plan = self.graph, self.plan
         if graph is None or plan is None:
             raise ValueError("nothing to report: no step under this budget has come to its end yet")
-        return make_report(graph, plan, steps=self.steps, measured_peak_bytes=self.peak_bytes)
+        return make_report(
+            *(graph, plan),
+            steps=self.steps,
+            measured_peak_bytes=self.peak_bytes,
+            arena=self.arena,
+        )
 
     def __repr__(self) -> str:
         return f"MemoryBudget({self.memory_bytes} B, {self.steps})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from tidemark import _core
+from tidemark.arena import ArenaSummary
 from tidemark.graph import StepGraph
 from tidemark.plan import Plan
 
@@ -70,6 +71,7 @@ def make_report(
     *,
     steps: StepCounts | None = None,
     measured_peak_bytes: int | None = None,
+    arena: ArenaSummary | None = None,
 ) -> Report:
     """Returns the report of `plan` for `graph`, or of the step with everything kept.
 
@@ -78,6 +80,7 @@ def make_report(
         plan: a plan made for it.
         steps: how many steps of each kind a run has had, if there was one.
         measured_peak_bytes: the peak that the run has measured.
+        arena: where the run's steps lay, if they were served from an arena.
 
     Returns:
         The report.
@@ -96,5 +99,8 @@ def make_report(
     if steps is not None:
         counts = (steps.watched, steps.planned, steps.adapted, steps.diverged)
     handle = None if plan is None else plan._handle
-    text, json_text = _core.report(graph._handle, handle, counts, measured_peak_bytes)
+    place = None
+    if arena is not None and arena.height > 0:
+        place = (arena.block_bytes, arena.height, arena.lower_bound)
+    text, json_text = _core.report(graph._handle, handle, counts, measured_peak_bytes, place)
     return Report(text, json_text)

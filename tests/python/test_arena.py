@@ -33,6 +33,7 @@ class Loop:
     kept: list[Any] = field(default_factory=list)
     pointers: list[int] = field(default_factory=list)
     """Where the first activation lay."""
+    keeps_gradients: bool = False
 
     def forward(self, batch: int = 16) -> torch.Tensor:
         x = torch.full((batch, 32), 0.5 + self.step / 8)
@@ -409,11 +410,68 @@ def test_a_step_of_another_form_gives_the_memory_back() -> None:
     assert used[0] - used[1] > 60 << 20
 
 
-def test_the_arena_and_all_outside_it_are_within_the_budget(counter: None) -> None:
+def keeps_its_output(loop: Loop) -> None:
+    """The last output lives until there is another, as `logits` in a plain loop does."""
+    output = loop.forward(512)
+    loop.kept = [output.detach()]
+    loop.train(output.square().mean())
+
+
+def test_what_the_next_step_replaces_lies_at_two_addresses_where_room_is_scarce() -> None:
+    outputs: list[int] = []
+
+    def step(loop: Loop) -> None:
+        keeps_its_output(loop)
+        outputs.append(loop.kept[0].data_ptr())
+
+    stock, graph = run(keeps_its_output, None), graph_of(keeps_its_output)
+    output_bytes = 512 * 8 * 4
+    with tidemark.MemoryBudget(graph.peak_bytes + output_bytes // 2, arena="poison") as budget:
+        assert_same(run(step, budget), stock)
+        assert budget.arena.why_not == ""
+        assert budget.arena.num_fallen_back == 0
+        assert budget.last_step.num_replays == 0
+        assert budget.plan.budget_bytes == budget.memory_bytes  # not made anew for the arena
+    assert len(set(outputs[FIRST_SERVED:])) == 2
+    assert outputs[FIRST_SERVED:-2] == outputs[FIRST_SERVED + 2 :]
+
+
+def leaves_its_gradients(loop: Loop) -> None:
+    loop.optimizer.zero_grad()
+    loop.forward(512).square().mean().backward()
+    if loop.step == FIRST_SERVED - 1 and loop.keeps_gradients:
+        loop.kept = [p.grad[:1] for p in loop.model.parameters()]
+    loop.optimizer.step()
+
+
+@pytest.mark.parametrize("keeps_gradients", [False, True])
+def test_what_the_last_step_left_elsewhere_needs_no_room_twice(keeps_gradients: bool) -> None:
+    def step(loop: Loop) -> None:
+        loop.keeps_gradients = keeps_gradients
+        leaves_its_gradients(loop)
+
+    stock, graph = run(step, None), graph_of(leaves_its_gradients)
+    gradients = sum(p.nbytes for p in make().model.parameters())
+    kept = gradients if keeps_gradients else 0
+    memory = graph.peak_bytes + kept + gradients // 2
+    with tidemark.MemoryBudget(memory, arena="poison") as budget:
+        assert_same(run(step, budget), stock)
+        summary = budget.arena
+    assert summary.num_served > 0
+    if keeps_gradients:
+        assert summary.num_fallen_back > 0
+    else:
+        assert summary.num_served % (STEPS - FIRST_SERVED) == 0
+        assert summary.why_not == ""
+        assert summary.height > gradients
+
+
+@pytest.mark.parametrize("program", [wide, keeps_its_output], ids=lambda step: step.__name__)
+def test_the_arena_and_all_outside_it_are_within_the_budget(counter: None, program: Step) -> None:
     import counting_allocator
 
     gc.collect()
-    stock, graph = run(wide, None), graph_of(wide)
+    stock, graph = run(program, None), graph_of(program)
     least = tidemark.frontier(graph, points=2).least_feasible_bytes
     num_served, num_made_anew = 0, 0
     stride = (graph.peak_bytes - least) // 8
@@ -423,7 +481,7 @@ def test_the_arena_and_all_outside_it_are_within_the_budget(counter: None) -> No
 
         def step(loop: Loop) -> None:
             counting_allocator.reset_peak()
-            wide(loop)
+            program(loop)
             outside.append(counting_allocator.peak() - before)  # noqa: B023 - run at once
 
         with tidemark.MemoryBudget(memory, arena="on") as budget:

@@ -73,7 +73,7 @@ SIGNATURES = {
     ),
     "validate": "(graph, plan)",
     "parse_bytes": "(memory, *, device_bytes=None)",
-    "make_report": "(graph, plan=None, *, steps=None, measured_peak_bytes=None)",
+    "make_report": "(graph, plan=None, *, steps=None, measured_peak_bytes=None, arena=None)",
 }
 
 INTEGRATION = "(memory: 'int | str | None', **options: 'Any') -> 'None'"

@@ -162,7 +162,35 @@ void find_slots_before(AddressPlan& plan) {
   }
 }
 
+// What lives on from the first step dies in the second; from there on as in `trace`.
+StepTrace twice(const StepTrace& trace) {
+  StepTrace result{2 * trace.length, trace.blocks};
+  for (TracedBlock& block : result.blocks) {
+    if (block.end_of_last) block.end = trace.length + *std::exchange(block.end_of_last, {});
+  }
+  for (TracedBlock block : trace.blocks) {
+    block.begin += trace.length;
+    if (block.end) *block.end += trace.length;
+    result.blocks.push_back(block);
+  }
+  return result;
+}
+
 }  // namespace
+
+bool StepTrace::has_overlaps() const noexcept {
+  return std::any_of(blocks.begin(), blocks.end(), [](const TracedBlock& block) {
+    return block.end_of_last && *block.end_of_last > block.begin;
+  });
+}
+
+Bytes AddressPlan::block_bytes() const noexcept {
+  Bytes bytes = 0;
+  for (const AddressSlot& slot : slots) {
+    if (slot.offset != kNoOffset) bytes += slot.bytes;
+  }
+  return bytes / num_steps;
+}
 
 AddressPlan plan_addresses(const StepTrace& trace, Bytes alignment, const PackOptions& options) {
   check_times(trace);
@@ -178,6 +206,18 @@ AddressPlan plan_addresses(const StepTrace& trace, Bytes alignment, const PackOp
     plan.slots[cutter.blocks()[row]].offset = plan.packing.layout.offsets[row];
   }
   find_slots_before(plan);
+  return plan;
+}
+
+AddressPlan plan_addresses_of_two(const StepTrace& trace, Bytes alignment,
+                                  const PackOptions& options) {
+  check_times(trace);
+  AddressPlan plan = plan_addresses(twice(trace), alignment, options);
+  plan.num_steps = 2;
+  const std::size_t num_blocks = trace.blocks.size();
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+    plan.slots[i].outlives_step = !trace.blocks[i % num_blocks].end;
+  }
   return plan;
 }
 

@@ -1,12 +1,14 @@
 // AddressPlan: where every allocation of a step that repeats itself lies in one arena.
 //
-//   AddressPlan plan = plan_addresses(trace);                  // once
+//   AddressPlan plan = plan_addresses(trace, alignment);       // once
 //   plan.slots[i].offset                                       // where the i-th allocation goes
 //
 // A trace is what one step allocates, in order. The steps before and after it are taken to be like
 // it, so that time is a circle: a gradient that the next step's zero_grad frees lives from its
 // making to the end of the step and from the beginning of the next one to zero_grad. What has not
-// died by the time that the next step makes its like has no slot: its address is not free then.
+// died by the time that the next step makes its like has no slot: its address is not free then. On
+// a circle of two steps it has: a step's output that the next step replaces lies by turns at one of
+// two addresses.
 //
 // Serving it is slot_server.h's business.
 //
@@ -32,9 +34,12 @@ struct TracedBlock {
   bool operator==(const TracedBlock&) const = default;
 };
 
-struct StepTrace {
+struct TIDEMARK_API StepTrace {
   Time length = 0;                  // times are in [0, length)
   std::vector<TracedBlock> blocks;  // in order of allocation
+
+  // Whether something dies in the next step, but not before its like is made.
+  bool has_overlaps() const noexcept;
 };
 
 inline constexpr Bytes kNoOffset = -1;
@@ -46,16 +51,23 @@ struct AddressSlot {
   std::vector<std::int32_t> before;  // the slots that lay last where this one is to lie
 };
 
-struct AddressPlan {
-  std::vector<AddressSlot> slots;  // one per allocation
+struct TIDEMARK_API AddressPlan {
+  int num_steps = 1;               // after so many all lies where it lay
+  std::vector<AddressSlot> slots;  // one per allocation of so many steps
   Instance instance;               // what was packed, on a circle cut where the least bytes live
   Packing packing;
   Bytes height() const noexcept { return packing.layout.height; }
+  // Of all that one step has in the arena, each by itself.
+  Bytes block_bytes() const noexcept;
 };
 
 // Returns the lowest plan found, the same for the same trace. Every offset is a multiple of
 // `alignment`. Throws std::invalid_argument if a time is outside [0, length).
 TIDEMARK_API AddressPlan plan_addresses(const StepTrace& trace, Bytes alignment,
                                         const PackOptions& options = {});
+
+// The same for two steps like it.
+TIDEMARK_API AddressPlan plan_addresses_of_two(const StepTrace& trace, Bytes alignment,
+                                               const PackOptions& options = {});
 
 }  // namespace tidemark

@@ -6,6 +6,7 @@ namespace tidemark {
 
 SlotServer::SlotServer(const AddressPlan& plan)
     : num_slots_(static_cast<std::int32_t>(plan.slots.size())),
+      slots_per_step_(num_slots_ / plan.num_steps),
       slots_(std::make_unique<Slot[]>(plan.slots.size())) {
   for (std::int32_t i = 0; i < num_slots_; ++i) {
     const AddressSlot& planned = plan.slots[i];
@@ -24,15 +25,18 @@ SlotServer::SlotServer(const AddressPlan& plan)
 }
 
 bool SlotServer::begin_step() noexcept {
-  next_ = 0;
+  const std::int32_t last_end = end_ == 0 ? num_slots_ : end_;
+  next_ = last_end == num_slots_ ? 0 : last_end;
+  end_ = next_ + slots_per_step_;
   num_refused_ = 0;
   num_taken_ = 0;
   taken_bytes_ = 0;
   has_differed_ = false;
   // One that dies meanwhile may be counted and seen or not: then it looks as if it should not live.
   const std::int64_t num_live = num_holders_.load(std::memory_order_acquire) - 1;
-  return num_live == std::count_if(outliving_.begin(), outliving_.end(), [this](std::int32_t i) {
-           return slots_[i].is_live.load(std::memory_order_acquire);
+  return num_live == std::count_if(outliving_.begin(), outliving_.end(), [=, this](auto slot) {
+           return last_end - slots_per_step_ <= slot && slot < last_end &&
+                  slots_[slot].is_live.load(std::memory_order_acquire);
          });
 }
 

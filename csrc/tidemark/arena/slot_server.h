@@ -8,8 +8,9 @@
 // the plan, and from the first allocation on that is not the planned one, or whose address is not
 // free, none is until the next step. A slot is handed out only if all slots that lay last where it
 // is to lie are free; when those were handed out, the ones before them were, and so on back to the
-// beginning of the step. A step begins with nothing alive but slots that outlive a step, upon which
-// nothing can lie (the plan has them alive to the end); their successors look at them.
+// beginning of the step. A step begins with nothing alive but slots of the last one that outlive a
+// step, upon which nothing can lie (the plan has them alive to the end); their successors look at
+// them.
 //
 // THREADS: one thread at a time takes; any thread may give back.
 #pragma once
@@ -29,13 +30,13 @@ class TIDEMARK_API SlotServer {
  public:
   explicit SlotServer(const AddressPlan& plan);
 
-  // Begins at the first slot again. Returns whether that is possible: nothing lives but what
-  // outlives a step.
+  // Begins the step that comes next in the plan, after the last one the first. Returns whether that
+  // is possible: nothing lives but what outlives the step before.
   bool begin_step() noexcept;
 
   // Returns the slot of the allocation that comes next; kNoSlot: it has none, or not any more.
   std::int32_t take(Bytes bytes) noexcept {
-    if (next_ < num_slots_ && slots_[next_].bytes == bytes && !has_differed_) [[likely]] {
+    if (next_ < end_ && slots_[next_].bytes == bytes && !has_differed_) [[likely]] {
       Slot& slot = slots_[next_];
       if (slot.offset == kNoOffset) {
         ++next_;
@@ -52,6 +53,12 @@ class TIDEMARK_API SlotServer {
     has_differed_ = true;
     ++num_refused_;
     return kNoSlot;
+  }
+  // Takes a slot of the step before, out of turn, for what lives elsewhere: until it is given back,
+  // nothing comes to lie there. REQUIRES: no step has begun yet.
+  void reserve(std::int32_t slot) noexcept {
+    slots_[slot].is_live.store(true, std::memory_order_relaxed);
+    num_holders_.fetch_add(1, std::memory_order_relaxed);
   }
   // Returns whether it was the last that held the server: no slot is taken and it was retired.
   bool give_back(std::int32_t slot) noexcept {
@@ -96,12 +103,14 @@ class TIDEMARK_API SlotServer {
   }
 
   std::int32_t num_slots_;
+  std::int32_t slots_per_step_;
   std::unique_ptr<Slot[]> slots_;  // atomics do not move
   std::vector<std::int32_t> before_;
   std::vector<std::int32_t> by_offset_;        // those in the arena
   std::vector<std::int32_t> outliving_;        // those of them that outlive a step
   std::atomic<std::int64_t> num_holders_ = 1;  // taken slots, and one until it is retired
   std::int32_t next_ = 0;
+  std::int32_t end_ = 0;  // of the slots of the step that runs
   std::int64_t num_refused_ = 0;
   std::int64_t num_taken_ = 0;
   Bytes taken_bytes_ = 0;

@@ -110,7 +110,17 @@ void count_drops(const StepGraph& graph, const Plan& plan, Report& report) {
   }
 }
 
+void count_pools(const StepGraph& graph, Report& report) {
+  std::set<BlockIndex> blocks;
+  for (const Value& value : graph.values) {
+    Pool& pool = report.pools[static_cast<std::size_t>(value.category)];
+    pool.value_bytes += value.bytes;
+    if (blocks.insert(value.block).second) pool.block_bytes += value.bytes;
+  }
+}
+
 void count_graph(const StepGraph& graph, Report& report) {
+  count_pools(graph, report);
   report.num_values = graph.num_values();
   for (const Event& event : graph.events) {
     if (event.kind != EventKind::kOp) continue;
@@ -163,6 +173,7 @@ void finish(const StepGraph& graph, const ReportOptions& options, Report& report
   report.is_estimate = graph.is_estimate;
   report.steps = options.steps;
   report.measured_peak_bytes = options.measured_peak_bytes;
+  report.arena = options.arena;
   report.next = advice(report);
 }
 

@@ -35,6 +35,26 @@ struct StepCounts {
   bool operator==(const StepCounts&) const = default;
 };
 
+// What a step makes or finds of one category, if nothing ever lay where something else had lain.
+struct Pool {
+  Bytes value_bytes = 0;  // with memory for every version of every block
+  Bytes block_bytes = 0;  // after in-place ops, which write over the version before
+  bool operator==(const Pool&) const = default;
+};
+
+// The arena from which a run's steps were served.
+struct ArenaBytes {
+  Bytes block_bytes = 0;  // of the blocks that one step has in it, each by itself
+  Bytes height = 0;       // of the arena, in which they share addresses
+  Bytes lower_bound = 0;  // no arena for them is lower
+  // How far the height is above the lower bound, as a share of it.
+  double gap() const noexcept {
+    if (lower_bound == 0) return 0;
+    return static_cast<double>(height - lower_bound) / static_cast<double>(lower_bound);
+  }
+  bool operator==(const ArenaBytes&) const = default;
+};
+
 // Bytes that lie at the peak under one module path.
 struct ScopeBytes {
   std::string scope;
@@ -90,6 +110,7 @@ struct Report {
 
   // Where the memory goes.
   Peak peak;
+  std::array<Pool, kNumCategories> pools{};
   std::string policy;
   Wishes wishes;  // of the user, all honoured
   std::int64_t num_ops = 0;
@@ -102,6 +123,7 @@ struct Report {
   // What a run has shown.
   std::optional<StepCounts> steps;
   std::optional<Bytes> measured_peak_bytes;
+  std::optional<ArenaBytes> arena;
 
   std::string next;  // what to do now, one sentence
   bool operator==(const Report&) const = default;
@@ -115,6 +137,7 @@ struct ReportOptions {
   // What a run has shown, if it has run
   std::optional<StepCounts> steps;
   std::optional<Bytes> measured_peak_bytes;
+  std::optional<ArenaBytes> arena;
 };
 
 // Returns the report of `plan` for `graph`.

@@ -54,6 +54,24 @@ Json json_of(const Peak& peak) {
           {"largest", std::move(largest)}};
 }
 
+Json json_of(const std::array<Pool, kNumCategories>& pools) {
+  Json result = Json::object();
+  for (int i = 0; i < kNumCategories; ++i) {
+    const Pool& pool = pools[static_cast<std::size_t>(i)];
+    result[std::string(to_string(static_cast<Category>(i)))] = {{"value_bytes", pool.value_bytes},
+                                                                {"block_bytes", pool.block_bytes}};
+  }
+  return result;
+}
+
+Json json_of(const std::optional<ArenaBytes>& arena) {
+  if (!arena) return nullptr;
+  return {{"block_bytes", arena->block_bytes},
+          {"height", arena->height},
+          {"lower_bound", arena->lower_bound},
+          {"gap", arena->gap()}};
+}
+
 Json json_of(const std::optional<StepCounts>& steps) {
   if (!steps) return nullptr;
   return {{"watched", steps->watched},
@@ -87,6 +105,8 @@ std::string to_json(const Report& report) {
                        {"dropped_bytes", report.dropped_bytes},
                        {"num_pinned", report.num_pinned},
                        {"peak", json_of(report.peak)},
+                       {"pools", json_of(report.pools)},
+                       {"arena", json_of(report.arena)},
                        {"steps", json_of(report.steps)},
                        {"measured_peak_bytes", or_null(report.measured_peak_bytes)},
                        {"next", report.next}};

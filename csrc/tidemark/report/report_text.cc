@@ -123,6 +123,20 @@ void write_run(const Report& report, Text& text) {
   }
 }
 
+void write_sharing(const Report& report, Text& text) {
+  Pool all;
+  for (const Pool& pool : report.pools) {
+    all.value_bytes += pool.value_bytes;
+    all.block_bytes += pool.block_bytes;
+  }
+  text.line("shared    {} of values, {} of them in blocks of their own (the rest in place)",
+            format_bytes(all.value_bytes), format_bytes(all.block_bytes));
+  if (!report.arena) return;
+  text.line("arena     {} of blocks lie in {}, at most {} above the least possible",
+            format_bytes(report.arena->block_bytes), format_bytes(report.arena->height),
+            percent(report.arena->gap()));
+}
+
 void write_category(std::string_view name, Bytes bytes, Bytes whole, Text& text) {
   if (bytes == 0) return;
   const int length = static_cast<int>(share_of(bytes, whole) * kBarWidth + 0.5);
@@ -186,6 +200,7 @@ std::string to_text(const Report& report) {
   write_limits(report, text);
   write_wishes(report.wishes, text);
   write_run(report, text);
+  write_sharing(report, text);
   write_peak(report.peak, text);
   write_work(report, text);
   text.line("next: {}", report.next);

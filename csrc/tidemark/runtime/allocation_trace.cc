@@ -40,6 +40,9 @@ void AllocationTrace::end_step(bool went_as_planned) {
     num_steps_ = 0;
   } else if (num_steps_ == 1 && are_equal_sizes(blocks_[0], blocks_[1])) {
     num_steps_ = 2;
+    for (std::size_t i = 0; i < blocks_[1].size(); ++i) {
+      if (!blocks_[1][i].end) outliving_.insert(i);
+    }
   } else {
     num_steps_ = 1;
   }
@@ -72,13 +75,39 @@ void AllocationTrace::free_block(void* block) {
 
 void AllocationTrace::note_end(std::int64_t step, std::size_t index) {
   std::lock_guard guard(mutex_);
-  if (is_complete()) return;
+  if (is_complete()) return note_late_end(step, index);
   if (step == step_ && is_running_) {
     blocks_[1][index].end = tick(StepAllocator::instance().live_bytes());
   } else if (step == step_) {
     blocks_[1][index].end_of_last = 0;
   } else if (step == step_ - 1 && is_running_) {
     blocks_[0][index].end_of_last = tick(StepAllocator::instance().live_bytes());
+  }
+}
+
+void AllocationTrace::note_late_end(std::int64_t step, std::size_t index) {
+  if (step != step_ || outliving_.erase(index) == 0 || heir_ == nullptr) return;
+  heir_->release(static_cast<std::int32_t>(heir_begin_ + index));
+}
+
+// A new arena begins as after the plan's last step.
+Bytes AllocationTrace::outliving_bytes(const AddressPlan& plan) const {
+  std::lock_guard guard(mutex_);
+  Bytes bytes = 0;
+  for (const std::size_t index : outliving_) {
+    if (plan.slots[index].offset != kNoOffset) bytes += plan.slots[index].bytes;
+  }
+  return bytes;
+}
+
+void AllocationTrace::reserve_outliving(const AddressPlan& plan, PlannedArena& arena) {
+  std::lock_guard guard(mutex_);
+  heir_ = &arena;
+  heir_begin_ = plan.slots.size() - blocks_[1].size();
+  std::erase_if(outliving_,
+                [&](std::size_t index) { return plan.slots[index].offset == kNoOffset; });
+  for (const std::size_t index : outliving_) {
+    arena.reserve(static_cast<std::int32_t>(heir_begin_ + index));
   }
 }
 

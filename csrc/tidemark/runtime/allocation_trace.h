@@ -13,9 +13,11 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "tidemark/arena/address_plan.h"
+#include "tidemark/runtime/planned_arena.h"
 
 namespace tidemark {
 
@@ -29,14 +31,23 @@ class AllocationTrace final : public c10::Allocator,
   void begin_step();
   // `went_as_planned`: if not, the step is forgotten, and so is the one before.
   void end_step(bool went_as_planned);
-  // Whether two steps in a row were the same. From then on nothing is noted.
+  // Whether two steps in a row were the same. From then on nothing is noted but when blocks die that
+  // outlived the second.
   bool is_complete() const noexcept { return num_steps_ == 2; }
 
   // The second step. REQUIRES: is_complete().
   StepTrace trace() const;
-  // The most bytes beyond those of the step's begin that live outside an arena with this plan,
-  // where what the plan has a slot for lies in the arena. REQUIRES: is_complete().
+  // The most bytes beyond those of the step's begin that live outside an arena with this plan, for
+  // one step or for two, where what the plan has a slot for lies in the arena. REQUIRES:
+  // is_complete().
   Bytes outside_growth(const AddressPlan& plan) const;
+
+  // Bytes of the last step's blocks that still live and for which the plan has a slot. REQUIRES:
+  // is_complete().
+  Bytes outliving_bytes(const AddressPlan& plan) const;
+  // Reserves those slots in an arena of this plan until the blocks die. REQUIRES: is_complete(),
+  // and no step of the arena has begun.
+  void reserve_outliving(const AddressPlan& plan, PlannedArena& arena);
 
   c10::DataPtr allocate(std::size_t bytes) override;
   void copy_data(void* dest, const void* src, std::size_t count) const override;
@@ -45,16 +56,20 @@ class AllocationTrace final : public c10::Allocator,
   struct Made;  // a block that lives
   Time tick(Bytes live_bytes);
   void note_end(std::int64_t step, std::size_t index);
+  void note_late_end(std::int64_t step, std::size_t index);
   static void free_block(void* block);
 
   c10::Allocator& under_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   // Of the step before and of the one that runs or ran last. In the first, end_of_last is the time
   // in the second at which the block itself died.
   std::array<std::vector<TracedBlock>, 2> blocks_;
-  std::vector<Bytes> live_bytes_;  // of everything that counts, per time of the last step
-  std::int64_t step_ = 0;          // which one runs or ran last
-  int num_steps_ = 0;              // of those noted, that ended
+  std::vector<Bytes> live_bytes_;    // of everything that counts, per time of the last step
+  std::int64_t step_ = 0;            // which one runs or ran last
+  int num_steps_ = 0;                // of those noted, that ended
+  std::set<std::size_t> outliving_;  // from is_complete() on: blocks of the last step that live
+  PlannedArena* heir_ = nullptr;     // which has slots reserved for them; these keep it
+  std::size_t heir_begin_ = 0;       // its slot of the first block
   bool is_running_ = false;
 };
 

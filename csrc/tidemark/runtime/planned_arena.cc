@@ -69,6 +69,10 @@ void PlannedArena::free_slot(std::int32_t slot) noexcept {
   } else {
     c10::profiledCPUMemoryReporter().Delete(pages_.data() + range.begin);
   }
+  release(slot);
+}
+
+void PlannedArena::release(std::int32_t slot) noexcept {
   if (server_.give_back(slot)) delete this;
 }
 

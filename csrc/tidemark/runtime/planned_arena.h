@@ -41,6 +41,10 @@ class PlannedArena final : public c10::Allocator {
   // Returns whether it can serve the step that begins: see SlotServer.
   bool begin_step() noexcept;
   const SlotServer& server() const noexcept { return server_; }
+  // Until release, which any thread may call, nothing is served at the slot's addresses: what lies
+  // elsewhere and counts is to have no double here. REQUIRES: no step has begun yet.
+  void reserve(std::int32_t slot) noexcept { server_.reserve(slot); }
+  void release(std::int32_t slot) noexcept;
   // Gives back the pages on which nothing lives.
   void give_back_pages();
 

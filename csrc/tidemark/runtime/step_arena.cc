@@ -1,5 +1,6 @@
 #include "tidemark/runtime/step_arena.h"
 
+#include <algorithm>
 #include <limits>
 #include <new>
 
@@ -48,23 +49,32 @@ bool StepArena::can_serve(const Options& options) {
     return false;
   }
   ++counts_.mappings;
+  if (options.limit != kNoLimit && learned_ != nullptr)
+    learned_->reserve_outliving(*plan_, *arena_);
+  learned_.reset();
   return arena_->begin_step();
 }
 
-// What lives outside the arena is counted as it is; in the arena, the whole height counts.
+// What lives outside the arena is counted as it is; in the arena, the whole height counts, but for
+// slots of what the last step left outside.
 bool StepArena::fits(Bytes limit) {
   if (limit == kNoLimit) return true;
-  const Bytes inside = arena_ == nullptr ? 0 : arena_->server().live_bytes();
-  const Bytes outside = StepAllocator::instance().live_bytes() - inside + outside_growth_;
-  missing_bytes_ = outside + plan_->height() - limit;
-  if (missing_bytes_ <= 0) {
-    missing_bytes_ = 0;
-    return true;
-  }
+  if (excess(limit) > 0 && learned_ != nullptr && has_overlaps_) plan_two_steps();
+  missing_bytes_ = std::max<Bytes>(excess(limit), 0);
+  if (missing_bytes_ == 0) return true;
+  const Bytes outside = limit + missing_bytes_ - plan_->height();
   why_not_ = "its height of " + format_bytes(plan_->height()) + " and " + format_bytes(outside) +
              " outside it are " + format_bytes(missing_bytes_) + " above the budget";
   give_back_pages();
   return false;
+}
+
+Bytes StepArena::excess(Bytes limit) const {
+  const Bytes inside = arena_ != nullptr     ? arena_->server().live_bytes()
+                       : learned_ != nullptr ? learned_->outliving_bytes(*plan_)
+                                             : 0;
+  const Bytes outside = StepAllocator::instance().live_bytes() - inside + outside_growth_;
+  return outside + plan_->height() - limit;
 }
 
 void StepArena::end_step(bool went_as_planned) {
@@ -82,13 +92,21 @@ void StepArena::end_step(bool went_as_planned) {
 }
 
 void StepArena::learn() {
-  const std::shared_ptr<AllocationTrace> trace = std::move(trace_);
-  PackOptions options;
-  options.work_limit = kPackingWork;
-  plan_ = plan_addresses(trace->trace(), kAlignment, options);
-  outside_growth_ = trace->outside_growth(*plan_);
+  learned_ = std::move(trace_);
+  const StepTrace step = learned_->trace();
+  plan_ = plan_addresses(step, kAlignment, {.work_limit = kPackingWork});
+  outside_growth_ = learned_->outside_growth(*plan_);
+  has_overlaps_ = step.has_overlaps();
   ++num_learned_;
   num_failures_ = -1;  // the first step that it serves needs memory first
+}
+
+void StepArena::plan_two_steps() {
+  plan_ = plan_addresses_of_two(learned_->trace(), kAlignment, {.work_limit = kPackingWork});
+  outside_growth_ = learned_->outside_growth(*plan_);
+  has_overlaps_ = false;
+  arena_.reset();
+  has_new_mapping_ = true;
 }
 
 void StepArena::note_success(bool is_success) {
@@ -96,6 +114,7 @@ void StepArena::note_success(bool is_success) {
   if (num_failures_ < kMostFailures) return;
   arena_.reset();
   plan_.reset();
+  learned_.reset();
   if (num_learned_ == kMostLearned) why_not_ = "the step allocates differently every time";
 }
 
@@ -106,6 +125,7 @@ void StepArena::give_back_pages() {
 void StepArena::close() {
   arena_.reset();
   trace_.reset();
+  learned_.reset();
 }
 
 }  // namespace tidemark

@@ -2,7 +2,9 @@
 // that, and serves the steps that follow from planned addresses.
 //
 // Steps that often differ from what was learned are learned anew, a few times; then it gives up and
-// says so. Under a limit it serves a step only if its height and everything outside it fit.
+// says so. Under a limit it serves a step only if its height and everything outside it fit. What a
+// step leaves until the next one has made its like lies outside; where that leaves too little room,
+// addresses are planned for two steps, in which it lies inside.
 //
 // Not thread-safe, but blocks may be freed by any thread.
 #pragma once
@@ -60,12 +62,17 @@ class StepArena {
  private:
   bool can_serve(const Options& options);
   bool fits(Bytes limit);
+  // Bytes by which the step that begins would pass the limit, not positive if it would not.
+  Bytes excess(Bytes limit) const;
   void learn();
+  void plan_two_steps();
   void note_success(bool is_success);
 
   c10::Allocator& under_;
   ArenaCounts& counts_;
-  std::shared_ptr<AllocationTrace> trace_;  // while it learns
+  std::shared_ptr<AllocationTrace> trace_;    // while it learns
+  std::shared_ptr<AllocationTrace> learned_;  // what plan_ was made from, until there is an arena
+  bool has_overlaps_ = false;                 // see StepTrace; plan_ is for one step
   std::optional<AddressPlan> plan_;
   Bytes outside_growth_ = 0;
   PlannedArena::Owner arena_;

@@ -15,13 +15,16 @@ namespace tidemark::bindings {
 namespace {
 
 using Counts = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
+using Arena = std::tuple<Bytes, Bytes, Bytes>;
 
 std::pair<std::string, std::string> report(const BoundGraph& bound, const Plan* plan,
                                            const std::optional<Counts>& counts,
-                                           std::optional<Bytes> measured_peak_bytes) {
+                                           std::optional<Bytes> measured_peak_bytes,
+                                           const std::optional<Arena>& arena) {
   ReportOptions options;
   if (counts) options.steps = std::make_from_tuple<StepCounts>(*counts);
   options.measured_peak_bytes = measured_peak_bytes;
+  if (arena) options.arena = std::make_from_tuple<ArenaBytes>(*arena);
   const Report made = plan == nullptr ? make_report(bound.graph, options)
                                       : make_report(bound.graph, *plan, options);
   return {to_text(made), to_json(made)};
@@ -39,7 +42,7 @@ std::pair<std::string, std::string> explanation(const BoundGraph& bound, const P
 
 void bind_report(py::module_& m) {
   m.def("report", &report, py::arg("graph"), py::arg("plan").none(true), py::arg("counts"),
-        py::arg("measured_peak_bytes"));
+        py::arg("measured_peak_bytes"), py::arg("arena"));
   m.def("explain", &explanation);
 }
 

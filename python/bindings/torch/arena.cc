@@ -14,6 +14,7 @@ py::dict arena_summary(const ArenaCounts& counts, const std::string& why_not,
   result["served_bytes"] = counts.served_bytes;
   result["num_fallen_back"] = counts.fallen_back;
   result["num_mappings"] = counts.mappings;
+  result["block_bytes"] = plan == nullptr ? 0 : plan->block_bytes();
   result["height"] = plan == nullptr ? 0 : plan->height();
   result["lower_bound"] = plan == nullptr ? 0 : plan->packing.lower_bound;
   return result;

@@ -54,6 +54,25 @@ TEST(AddressPlan, HasNoSlotForWhatLivesWhenItsLikeIsMade) {
   EXPECT_EQ(plan.height(), 64);
 }
 
+// The output of a step: the next one makes another before it lets the last one go.
+TEST(AddressPlan, OfTwoStepsGivesWhatOverlapsItsLikeTwoAddresses) {
+  const StepTrace trace{.length = 6,
+                        .blocks = {{.bytes = 64, .begin = 1, .end_of_last = 2},
+                                   {.bytes = 64, .begin = 3, .end = 4},
+                                   {.bytes = 64, .begin = 4, .end_of_last = 0},
+                                   {.bytes = 64, .begin = 4}}};
+  ASSERT_TRUE(trace.has_overlaps());
+  const AddressPlan plan = plan_addresses_of_two(trace, 64);
+  EXPECT_EQ(plan.num_steps, 2);
+  ASSERT_EQ(plan.slots.size(), 8u);
+  EXPECT_NE(plan.slots[0].offset, plan.slots[4].offset);
+  EXPECT_EQ(plan.slots[7].offset, kNoOffset);  // lives longer than that
+  EXPECT_EQ(plan.height(), 128);
+  EXPECT_EQ(plan.block_bytes(), 192);
+  EXPECT_TRUE(plan.slots[2].outlives_step);
+  EXPECT_FALSE(plan.slots[5].outlives_step);
+}
+
 TEST(AddressPlan, OfNothingIsEmpty) {
   const AddressPlan plan = plan_addresses({.length = 2, .blocks = {}}, 64);
   EXPECT_EQ(plan.height(), 0);

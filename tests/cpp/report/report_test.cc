@@ -53,6 +53,29 @@ TEST(Report, AttributesEveryByteOfThePeak) {
   EXPECT_EQ(report.peak.by_scope.front(), (ScopeBytes{"net.0", 1000}));
 }
 
+TEST(Report, CountsWhatIsWrittenInPlaceOnceAsBlocks) {
+  StepGraph graph = example_step();
+  graph.events[1].in_place = {{1, 2}};  // relu over its input
+  graph.values[2] = {.block = 1, .version = 1, .bytes = 1000, .category = Category::kActivation};
+
+  const Report report = make_report(graph);
+
+  EXPECT_EQ(report.pools[static_cast<int>(Category::kActivation)], (Pool{2000, 1000}));
+  EXPECT_EQ(report.pools[static_cast<int>(Category::kParameter)], (Pool{100, 100}));
+  EXPECT_TRUE(contains(to_text(report), "2.15 KiB of values, 1.18 KiB of them"));
+}
+
+TEST(Report, SaysWhatSharingAddressesSavesIfThereIsAnArena) {
+  ReportOptions options;
+  options.arena = ArenaBytes{.block_bytes = 4096, .height = 1100, .lower_bound = 1000};
+
+  const Report report = make_report(example_step(), options);
+
+  EXPECT_TRUE(contains(to_text(report), "4.00 KiB of blocks lie in 1.07 KiB, at most 10.0 %"));
+  EXPECT_EQ(nlohmann::json::parse(to_json(report))["arena"]["height"], 1100);
+  EXPECT_TRUE(nlohmann::json::parse(to_json(make_report(example_step())))["arena"].is_null());
+}
+
 TEST(Report, OfAGraphAloneShowsThePeakWithEverythingKept) {
   const Report report = make_report(example_step());
 
