@@ -31,8 +31,8 @@ class AllocationTrace final : public c10::Allocator,
   void begin_step();
   // `went_as_planned`: if not, the step is forgotten, and so is the one before.
   void end_step(bool went_as_planned);
-  // Whether two steps in a row were the same. From then on nothing is noted but when blocks die that
-  // outlived the second.
+  // Whether two steps in a row were the same. From then on nothing is noted but when blocks die
+  // that outlived the second.
   bool is_complete() const noexcept { return num_steps_ == 2; }
 
   // The second step. REQUIRES: is_complete().
