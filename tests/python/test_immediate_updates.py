@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import gc
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -125,6 +126,85 @@ def test_g1_and_g4_no_gradient_is_left() -> None:
         optimizer.step()
     model(torch.arange(4)).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+class Layers(nn.Module):
+    """Layers of two modules each; of the last one, a parameter gets no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (16, 16, 48, 16)
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(before, after), nn.BatchNorm1d(after))
+            for before, after in itertools.pairwise(sizes)
+        )
+        self.layers[-1].register_parameter("unused", nn.Parameter(torch.ones(100)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer[1](layer[0](x)).relu()
+        return x
+
+
+def clip(parameters: Iterable[torch.Tensor]) -> None:
+    nn.utils.clip_grad_norm_(parameters, 0.01)
+
+
+def train_layers(name: str, in_backward: bool) -> tuple[list[torch.Tensor], int]:
+    """Returns what is left of a model whose layers are clipped, and the most bytes of gradients."""
+    torch.manual_seed(0)
+    model = Layers()
+    optimizer = OPTIMIZERS[name](model.parameters())
+    most = 0
+
+    def note(_: torch.Tensor) -> None:
+        nonlocal most
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        most = max(most, sum(gradient.nbytes for gradient in gradients))
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(note)
+    mode: AbstractContextManager[None] = nullcontext()
+    if in_backward:
+        mode = tidemark.optimizer_in_backward(optimizer, groups=model.layers, before_update=clip)
+    with mode:
+        for step in range(6):
+            optimizer.zero_grad()
+            model(torch.linspace(-1, 1, 64).reshape(4, 16) * (step + 1)).sum().backward()
+            if not in_backward:
+                for layer in model.layers:
+                    clip(layer.parameters())
+            optimizer.step()
+    return [*model.state_dict().values()], most
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_g5_layers_are_clipped_and_updated_each_by_itself(name: str) -> None:
+    expected, _ = train_layers(name, False)
+    found, _ = train_layers(name, True)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_g5_gradients_of_a_layer_are_all_that_live() -> None:
+    layers = Layers().layers
+    sizes = [sum(p.nbytes for p in layer.parameters()) for layer in layers]
+    left = sum(p.nbytes for name, p in layers[-1].named_parameters() if name != "unused")
+    _, everything = train_layers("adamw", False)
+    _, most = train_layers("adamw", True)
+
+    assert everything == sum(sizes[:-1]) + left
+    assert most == max(sizes[:-1]) + left  # what is left to optimizer.step() lives as well
+
+
+def test_groups_must_be_apart_and_of_the_optimizer() -> None:
+    model = Layers()
+    optimizer = OPTIMIZERS["sgd"](model.parameters())
+    for groups, why in (
+        ([nn.Linear(2, 2)], "group 0 has none of the optimizer's"),
+        ([model.layers[0], [model.layers[0][0].weight]], "group 1 shares a parameter"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            tidemark.optimizer_in_backward(optimizer, groups=groups).__enter__()
 
 
 def refused(words: str) -> Any:

@@ -59,7 +59,7 @@ SIGNATURES = {
         "(small, large, budget, *, batches, max_slowdown=1.33, policy='auto', time_limit=10.0)"
     ),
     "frontier": "(graph, budgets=None, *, points=12, policy='auto')",
-    "optimizer_in_backward": "(optimizer)",
+    "optimizer_in_backward": "(optimizer, *, groups=(), before_update=None)",
     "inplace": "(model, graph)",
     "inference": "(*, release=False, poison=False)",
     "explain": "(graph, plan, *, scope='', max_values=20)",

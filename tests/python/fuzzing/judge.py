@@ -22,6 +22,9 @@ from fuzzing.switches import PLAIN, Switches, switches_of
 
 STEPS = 6
 
+DEFAULTS = {"ARENA": "poison", "INPLACE": False, "IN_BACKWARD": False, "BY_LAYER": False}
+"""How programs run that say nothing of it."""
+
 
 class Difference(AssertionError):  # noqa: N818 - what was found, not what went wrong
     """A program does not do under a budget what it does without one."""
@@ -112,7 +115,7 @@ def judge(program: Mapping[str, Any]) -> Verdict:
     """
     torch.set_num_threads(1)
     counting_allocator.install()
-    program = {"ARENA": "poison", "INPLACE": False, "IN_BACKWARD": False, **program}
+    program = DEFAULTS | dict(program)
     stock = attempt(program, None)
     switches = switches_of(program)
     if switches != PLAIN:

@@ -24,6 +24,7 @@ HAS_PRIOR = {has_prior}  # whether the first steps follow a plan that was made b
 ARENA = "{arena}"
 INPLACE = {inplace}  # whether modules are switched to in-place form
 IN_BACKWARD = {in_backward}  # whether updates happen in backward
+BY_LAYER = {by_layer}  # whether these update the parameters of a layer together
 IS_DYNAMIC = {is_dynamic}  # whether its steps may differ in what they run
 {preludes}
 
@@ -104,6 +105,7 @@ def programs(draw: Draw) -> str:
         # Autograd may refuse a step that does more with an input than the recorded one did.
         inplace=w.has_inplace and not w.is_dynamic,
         in_backward=w.updates_in_backward,
+        by_layer=w.updates_in_backward and w.one_in(2),
         is_dynamic=w.is_dynamic,
         preludes="".join(f"\n{PRELUDES[name]}" for name in sorted(w.preludes)),
         inits="\n".join(w.inits),

@@ -19,6 +19,8 @@ class Switches:
     inplace: list[str] = field(default_factory=list)
     """Paths of modules."""
     in_backward: bool = False
+    by_layer: bool = False
+    """Whether these update the parameters of a layer together."""
 
     def make(self, program: Mapping[str, Any], undo: ExitStack) -> Loop:
         """Returns the program's loop with these on, until `undo` is closed."""
@@ -26,7 +28,9 @@ class Switches:
         for path in self.inplace:
             loop.model.get_submodule(path).inplace = True
         if self.in_backward:
-            undo.enter_context(tidemark.optimizer_in_backward(loop.optimizer))
+            layers = loop.model.children() if self.by_layer else ()
+            groups = [layer for layer in layers if any(p.requires_grad for p in layer.parameters())]
+            undo.enter_context(tidemark.optimizer_in_backward(loop.optimizer, groups=groups))
         return loop
 
 
@@ -36,7 +40,7 @@ PLAIN = Switches()
 def switches_of(program: Mapping[str, Any]) -> Switches:
     """Returns what the program asks for, as far as its first step allows it."""
     inplace = modules_in_place(program) if program["INPLACE"] else []
-    return Switches(inplace, program["IN_BACKWARD"])
+    return Switches(inplace, program["IN_BACKWARD"], program["BY_LAYER"])
 
 
 def modules_in_place(program: Mapping[str, Any]) -> list[str]:
