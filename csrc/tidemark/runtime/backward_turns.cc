@@ -23,20 +23,25 @@ void BackwardTurns::enter() {
   const int task = torch::autograd::get_current_graph_task_id();
   if (task == kNoTask || task == task_.load(std::memory_order_relaxed)) return;
   const std::lock_guard lock(mutex_);
-  auto turn = turn_.lock();
-  if (turn != nullptr && turn->thread != std::this_thread::get_id()) refuse();
+  auto turn = find_turn();
   if (turn == nullptr) {
-    turn = std::make_shared<const Turn>();
+    turn = std::make_shared<Turn>();
     turn_ = turn;
-    torch::autograd::Engine::get_base_engine().queue_callback([turn] {});
+    torch::autograd::Engine::get_base_engine().queue_callback([turn] { turn->is_over = true; });
   }
   task_.store(task, std::memory_order_relaxed);
 }
 
 void BackwardTurns::check_over() {
   const std::lock_guard lock(mutex_);
-  const auto turn = turn_.lock();
-  if (turn != nullptr && turn->thread != std::this_thread::get_id()) refuse();
+  find_turn();
+}
+
+std::shared_ptr<BackwardTurns::Turn> BackwardTurns::find_turn() const {
+  auto turn = turn_.lock();
+  if (turn == nullptr || turn->is_over) return nullptr;
+  if (turn->thread != std::this_thread::get_id()) refuse();
+  return turn;
 }
 
 }  // namespace tidemark

@@ -5,8 +5,8 @@
 // before it has touched anything. One after the other is fine, and so is a backward that a node
 // calls on its own thread.
 //
-// A turn ends with the graph task: its final callbacks hold the turn, and die with it whether it
-// succeeds or fails.
+// A turn ends with the graph task: its final callbacks end the turn, and hold it, so that it dies
+// with a task that fails. Distributed autograd keeps the tasks of its context beyond their end.
 //
 // THREADS: enter and check_over may be called from any.
 #pragma once
@@ -29,12 +29,16 @@ class BackwardTurns {
  private:
   struct Turn {
     std::thread::id thread = std::this_thread::get_id();
+    std::atomic<bool> is_over = false;
   };
+
+  // The turn that this thread has, or none; throws if another has it. Call with `mutex_` held.
+  std::shared_ptr<Turn> find_turn() const;
 
   std::atomic<int> task_ =
       -1;  // the graph task that entered last; the way of all but its first node
   std::mutex mutex_;
-  std::weak_ptr<const Turn> turn_;
+  std::weak_ptr<Turn> turn_;
 };
 
 }  // namespace tidemark

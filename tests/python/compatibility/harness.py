@@ -195,7 +195,7 @@ def misses(row: Row, found: Run, memory: int) -> list[str]:
         peak = summary.peak_bytes if row.has_other_threads else counted
         if peak > memory:
             wrong.append(f"step {step}: counted {peak} B, above the budget of {memory} B")
-        if summary.kind != "planned":
+        if summary.kind != "planned" or row.has_other_threads:
             continue
         is_exact = row.unseen_bytes is not None and not row.dynamic
         if is_exact and summary.peak_bytes != counted + row.unseen_bytes:

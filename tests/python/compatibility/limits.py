@@ -168,9 +168,9 @@ def remote_block(weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 @row(
-    note="what torch's threads make for it is not counted",
+    note="what torch's threads make and hold for it has their own time: no peak is promised",
     apart=True,
-    unseen_bytes=None,
+    dynamic=True,
     has_other_threads=True,
 )
 def rpc_autograd() -> Program:

@@ -56,7 +56,8 @@ class Row:
     apart: bool
     """It runs in a process of its own: what it sets up would change what others do."""
     has_other_threads: bool
-    """The tests' counter sees bytes of threads beside the step's: the step's own must be inside."""
+    """Threads beside the step's make and hold tensors in their own time: the tests' counter sees
+    theirs, and no peak is promised. The step's own must be inside."""
 
 
 def row(
