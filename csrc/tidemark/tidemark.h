@@ -32,4 +32,7 @@
 #include "tidemark/runtime/estimate.h"
 #include "tidemark/runtime/inference.h"
 #include "tidemark/runtime/memory_budget.h"
+#include "tidemark/runtime/named_scope.h"
+#include "tidemark/runtime/recording.h"
+#include "tidemark/runtime/verification.h"
 #endif

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -107,6 +108,7 @@ class MemoryBudget:
             raise ValueError(f"unknown check {check!r}; there are 'checksums' and None")
         check_use(arena)
         self._memory_bytes = _parse(memory)
+        gc.collect()  # what earlier budgets' steps left in reference cycles would count
         self._tracker = PlaceTracker()
         self._runtime: Any = _runtime.require_sound().MemoryBudget(
             self._memory_bytes,

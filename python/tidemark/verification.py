@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 
 from tidemark.memory_budget import MemoryBudget
+
+_State = dict[str, torch.Tensor | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,47 +67,52 @@ def verify(
         >>> print(tidemark.verify(make_step, None))
         5 steps, 3 planned: bitwise equal
     """
-    expected = _run(make_step, steps, None)
+    expected: list[_State] = []
+    differences = []
+
+    def note(state: _State) -> None:
+        expected.append({name: copy.deepcopy(tensor) for name, tensor in state.items()})
+
+    def compare(state: _State) -> None:
+        # At once, and without copies, which would count.
+        number, before = next(numbered)
+        differences.extend(
+            f"step {number}: {name}" for name in before if not _equal(before[name], state.get(name))
+        )
+
+    generator_state = torch.get_rng_state()
+    _run(make_step, steps, None, note)
+    torch.set_rng_state(generator_state)
+    numbered = enumerate(expected)
     with MemoryBudget(budget) as held:
-        found = _run(make_step, steps, held)
+        _run(make_step, steps, held, compare)
         num_planned = held.steps.planned
-    differences = tuple(
-        f"step {number}: {name}"
-        for number, (before, after) in enumerate(zip(expected, found, strict=True))
-        for name in before
-        if not _equal(before[name], after.get(name))
-    )
-    return Verification(num_steps=steps, num_planned=num_planned, differences=differences)
+    torch.set_rng_state(generator_state)
+    return Verification(num_steps=steps, num_planned=num_planned, differences=tuple(differences))
 
 
 def _run(
     make_step: Callable[[], tuple[torch.nn.Module, Callable[[], object]]],
     steps: int,
     budget: MemoryBudget | None,
-) -> list[dict[str, torch.Tensor | None]]:
-    state = torch.get_rng_state()
+    look: Callable[[_State], None],
+) -> None:
     model, step = make_step()
-    seen = []
     for _ in range(steps):
-        if budget is None:
+        with budget.step() if budget is not None else nullcontext():
             loss = step()
-        else:
-            with budget.step():
-                loss = step()
-        seen.append(_snapshot(model, loss))
-    torch.set_rng_state(state)
-    return seen
+        look(_state_of(model, loss))
 
 
-def _snapshot(model: torch.nn.Module, loss: object) -> dict[str, torch.Tensor | None]:
-    result: dict[str, torch.Tensor | None] = {"generator state": torch.get_rng_state()}
+def _state_of(model: torch.nn.Module, loss: object) -> _State:
+    result: _State = {"generator state": torch.get_rng_state()}
     if isinstance(loss, torch.Tensor):
-        result["loss"] = loss.detach().clone()
+        result["loss"] = loss.detach()
     for name, parameter in model.named_parameters():
-        result[f"parameter {name}"] = parameter.detach().clone()
-        result[f"gradient of {name}"] = copy.deepcopy(parameter.grad)
+        result[f"parameter {name}"] = parameter.detach()
+        result[f"gradient of {name}"] = parameter.grad
     for name, buffer in model.named_buffers():
-        result[f"buffer {name}"] = buffer.clone()
+        result[f"buffer {name}"] = buffer
     return result
 
 

@@ -100,3 +100,19 @@ def test_what_dies_while_names_are_looked_up_is_freed_between_ops(
 
     assert graph is not None  # it used to be no graph at all: an op freed what it never had
     assert graph.peak_bytes == budget.peak_bytes
+
+
+def test_garbage_of_earlier_steps_does_not_count() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with tidemark.MemoryBudget(None):
+            cycle: list[object] = [torch.ones(1000)]
+            cycle.append(cycle)
+            del cycle
+        with tidemark.MemoryBudget(None) as budget, budget.step():
+            torch.ones(10, requires_grad=True).sum().backward()
+    finally:
+        gc.enable()
+
+    assert budget.peak_bytes < 1000

@@ -9,7 +9,6 @@
 namespace tidemark {
 namespace {
 
-constexpr int kMaxSteps = 5;
 const FakeDevice* open_device = nullptr;
 
 }  // namespace
@@ -42,7 +41,7 @@ void FakeDevice::close() {
 
 StepGraph FakeDevice::record(const std::function<void()>& step) {
   MemoryBudget budget(kUnlimited);
-  for (int i = 0; i < kMaxSteps && budget.counts().planned == 0; ++i) {
+  for (int i = 0; i < kMaxRecordedSteps && budget.counts().planned == 0; ++i) {
     begin_step();
     {
       auto scope = budget.step();

@@ -26,6 +26,9 @@
 
 namespace tidemark {
 
+// So often a step runs at most until its form repeats.
+inline constexpr int kMaxRecordedSteps = 5;
+
 class TIDEMARK_API FakeDevice {
  public:
   explicit FakeDevice(FakeOracle oracle = describe_by_meta_kernels);
@@ -40,7 +43,7 @@ class TIDEMARK_API FakeDevice {
     return std::forward<Make>(make)();
   }
 
-  // Runs `step` until its form repeats, at most five times, and returns it as data.
+  // Runs `step` until its form repeats and returns it as data.
   StepGraph record(const std::function<void()>& step);
 
   // The pieces of the above, for a face that drives the steps itself.

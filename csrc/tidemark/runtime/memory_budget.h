@@ -35,6 +35,7 @@
 #include "tidemark/report/report.h"
 #include "tidemark/runtime/arenas.h"
 #include "tidemark/runtime/foreign_storages.h"
+#include "tidemark/runtime/named_scope.h"
 #include "tidemark/runtime/step.h"
 #include "tidemark/runtime/variants.h"
 
@@ -134,7 +135,8 @@ class TIDEMARK_API MemoryBudget {
   // What check_writes has found in the last step, "" if nothing.
   const std::string& unseen_write() const noexcept { return unseen_write_; }
 
-  // Asked per forward op of watched steps; Python sets it to module path and source line.
+  // Asked per forward op of watched steps, instead of the names that scope() gave (named_scope.h);
+  // Python sets it to module path and source line.
   void set_place_finder(PlaceFinder finder) { find_place_ = std::move(finder); }
 
  private:
@@ -158,7 +160,7 @@ class TIDEMARK_API MemoryBudget {
   std::optional<AllocationId> last_begin_;  // the first block that it could make
   ForeignStorages foreign_;
   Arenas arenas_;
-  PlaceFinder find_place_;
+  PlaceFinder find_place_ = named_place;
   StepCounts counts_;
   LastStep last_;
   Bytes peak_ = 0;
