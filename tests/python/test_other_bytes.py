@@ -89,3 +89,21 @@ def test_what_is_older_than_the_budget_counts_once() -> None:
                 run_step()
         assert budget.steps.planned == 3
         assert budget.last_step.peak_bytes == budget.last_step.promised_bytes
+
+
+def test_targets_older_than_the_budget_count_from_their_first_use() -> None:
+    # As a dataset's are; the step is largest before it looks at them.
+    targets = [torch.ones(1000) for _ in range(8)]
+    weight = torch.ones(1000, requires_grad=True)
+    with tidemark.MemoryBudget(None, track=[weight]) as budget:
+        for target in targets:
+            with budget.step():
+                with torch.no_grad():
+                    scale = torch.ones(100_000).mean()
+                (weight * scale - target).square().sum().backward()
+                weight.grad = None
+            last = budget.last_step
+            assert last.kind in ("watched", "planned"), last
+            assert last.promised_bytes in (None, last.peak_bytes)
+
+    assert last.kind == "planned"

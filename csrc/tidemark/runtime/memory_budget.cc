@@ -221,7 +221,7 @@ void MemoryBudget::plan_variant(Variant& variant) {
   auto result = tidemark::plan(variant.graph, memory_ - variant.arena_bytes, options);
   plan_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (result) {
-    variant.script = std::make_shared<const PlanScript>(std::move(*result));
+    variant.script = std::make_shared<const PlanScript>(std::move(*result), variant.graph);
     variant.failure.reset();
   } else {
     variant.failure = std::move(result).failure();

@@ -51,6 +51,8 @@ class PlanFollower {
   const std::string& difference() const { return difference_; }
   const std::optional<UnknownForm>& unknown_form() const { return unknown_form_; }
   std::int64_t num_replays() const { return num_replays_; }
+  // How many forward ops have ended.
+  std::size_t next_op() const { return next_op_; }
 
   // Whether saved values may have to be computed again.
   bool drops_anything() const;

@@ -1,5 +1,6 @@
 #include "tidemark/runtime/plan_script.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <stdexcept>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "tidemark/graph/hash.h"
+#include "tidemark/plan/simulate.h"
 #include "tidemark/trace/shape_text.h"
 
 namespace tidemark {
@@ -55,6 +57,21 @@ PlanScript::PlanScript(Plan plan, bool is_trusted)
   check_replays();
   mark_replayed();
   entry_bytes_ = plan_.signature.entry.total_bytes();
+}
+
+PlanScript::PlanScript(Plan plan, const StepGraph& graph) : PlanScript(std::move(plan)) {
+  const std::vector<Reading> curve = simulate(graph, plan_).curve;
+  std::vector<Bytes> peak_from_event(curve.size() + 1, 0);
+  for (std::size_t event = curve.size(); event-- > 0;) {
+    peak_from_event[event] = std::max(peak_from_event[event + 1], curve[event].peak);
+  }
+  peak_from_op_.assign(ops_.size(), 0);
+  for (const auto& [event, op] : op_of_event_) peak_from_op_[op] = peak_from_event[event];
+}
+
+Bytes PlanScript::peak_from(std::size_t op) const {
+  if (peak_from_op_.empty()) return plan_.peak_bytes;
+  return op < peak_from_op_.size() ? peak_from_op_[op] : 0;
 }
 
 void PlanScript::check_replays() const {

@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "tidemark/graph/graph.h"
 #include "tidemark/plan/plan.h"
 
 namespace tidemark {
@@ -40,6 +41,8 @@ class PlanScript {
   // read from a file, a step that is not the one it was made for does only what is possible. Throws
   // std::invalid_argument if it replays what is no forward op of its signature.
   explicit PlanScript(Plan plan, bool is_trusted = true);
+  // A planner's, for the step that `graph` is.
+  PlanScript(Plan plan, const StepGraph& graph);
   const Plan& plan() const { return plan_; }
   const std::vector<ExpectedOp>& ops() const { return ops_; }
   const std::vector<ExpectedUnpack>& unpacks() const { return unpacks_; }
@@ -54,6 +57,9 @@ class PlanScript {
   // number.
   bool acts_on(BlockIndex block) const { return blocks_acted_on_.count(block) > 0; }
   Bytes entry_bytes() const { return entry_bytes_; }
+  // The most bytes live from forward op `op` on, none after the last: the plan's peak at most, and
+  // that where no graph was given.
+  Bytes peak_from(std::size_t op) const;
 
  private:
   void check_replays() const;
@@ -68,6 +74,7 @@ class PlanScript {
   std::unordered_set<BlockIndex> blocks_acted_on_;
   std::size_t tail_begin_ = 0;
   Bytes entry_bytes_ = 0;
+  std::vector<Bytes> peak_from_op_;
 };
 
 }  // namespace tidemark

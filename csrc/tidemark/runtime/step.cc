@@ -60,9 +60,7 @@ StepOutcome Step::end(bool aborted) {
   outcome.unknown_form = follower_.unknown_form();
   outcome.script = follower_.script();
   if (follower_.is_following()) {
-    const PlanScript& script = *follower_.script();
-    outcome.promised_bytes =
-        script.plan().peak_bytes - script.entry_bytes() + entry_bytes_ + foreign_bytes_;
+    outcome.promised_bytes = promised_bytes();
     const bool keeps_promise = outcome.peak_bytes == *outcome.promised_bytes;
     outcome.has_surprising_tail = is_tail_left_ && (has_saved_in_tail_ || !keeps_promise);
     if (is_tail_left_ && !keeps_promise) {  // seen to its end, it would have been another step
@@ -407,7 +405,21 @@ void Step::count_foreign(c10::StorageImpl* storage) {
   if (is_tight(bytes)) make_room(missing_bytes(bytes));
   foreign_->add(storage, bytes);
   foreign_bytes_ += bytes;
+  if (follower_.is_following()) foreign_touches_.push_back({follower_.next_op(), bytes});
   if (is_tight(0)) refuse(0);
+}
+
+// The plan's peak counts from the entry on what the recorded step touched first; such a storage
+// counts from its touch on.
+Bytes Step::promised_bytes() const {
+  const PlanScript& script = *follower_.script();
+  Bytes promised = script.plan().peak_bytes;
+  Bytes touched = 0;
+  for (const auto& [num_ops, bytes] : foreign_touches_) {
+    touched += bytes;
+    promised = std::max(promised, touched + script.peak_from(num_ops));
+  }
+  return promised - script.entry_bytes() + entry_bytes_;
 }
 
 // How far the budget would be passed with `bytes` more; negative: how much is left.

@@ -114,9 +114,16 @@ class Step final : public std::enable_shared_from_this<Step>,
   void count_foreign_blocks();
   void count_foreign(c10::StorageImpl* storage);
   Bytes missing_bytes(Bytes bytes) const;
+  Bytes promised_bytes() const;
   bool is_tight(Bytes bytes) const;
   [[noreturn]] void refuse(Bytes bytes);
   void make_room(Bytes bytes);
+
+  // A storage of somebody else's that counts from here on.
+  struct ForeignTouch {
+    std::size_t num_ops;  // forward ops that had ended
+    Bytes bytes;
+  };
 
   StepOptions options_;
   ForeignStorages* foreign_;
@@ -136,6 +143,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   AllocationId first_allocation_ = 0;
   Bytes entry_bytes_ = 0;
   Bytes foreign_bytes_ = 0;  // first touched in this step
+  std::vector<ForeignTouch> foreign_touches_;
   bool is_active_ = false;
   bool is_away_ = false;   // a backward called in another thread runs, or was the last to run
   bool is_taped_ = false;  // ops are taped, saved tensors are handles
