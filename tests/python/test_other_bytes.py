@@ -107,3 +107,35 @@ def test_targets_older_than_the_budget_count_from_their_first_use() -> None:
             assert last.promised_bytes in (None, last.peak_bytes)
 
     assert last.kind == "planned"
+
+
+def test_a_plan_has_room_for_the_batch_that_a_step_is_the_first_to_touch() -> None:
+    torch.manual_seed(0)
+    batches = [torch.randn(256, 4) for _ in range(8)]
+
+    def train(memory: int | None) -> tidemark.MemoryBudget:
+        torch.manual_seed(1)
+        with tidemark.MemoryBudget(memory) as budget:
+            layers: list[torch.nn.Module] = [torch.nn.Linear(4, 64)]
+            for _ in range(8):
+                layers += [torch.nn.Tanh(), torch.nn.Linear(64, 64)]
+            model = torch.nn.Sequential(*layers)
+            optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+            for batch in batches:
+                with budget.step():
+                    optimizer.zero_grad()
+                    model(batch).square().mean().backward()
+                    optimizer.step()
+                assert budget.last_step.kind != "adapted", budget.last_step
+                assert budget.last_step.promised_bytes in (None, budget.last_step.peak_bytes)
+        return budget
+
+    graph = train(None).graph
+    assert graph is not None
+    least, peak = tidemark.frontier(graph, points=2).least_feasible_bytes, graph.peak_bytes
+    # Exactly what a plan promises: not a byte is left.
+    memory = tidemark.plan(graph, least + (peak - least) * 3 // 4).peak_bytes
+    budget = train(memory)
+
+    assert budget.peak_bytes <= memory
+    assert budget.steps.planned == len(batches) - 2

@@ -185,6 +185,7 @@ void MemoryBudget::count(const StepOutcome& outcome) {
       ++counts_.diverged;
       break;
   }
+  foreign_before_last_ = std::exchange(foreign_of_last_, outcome.foreign_bytes);
   peak_ = std::max(peak_, outcome.peak_bytes);
   last_ = {outcome.kind,        outcome.peak_bytes, outcome.promised_bytes,
            outcome.num_replays, outcome.tape_bytes, outcome.difference};
@@ -247,9 +248,15 @@ void MemoryBudget::make_room_for_arena(const PlanScript* script) {
   variant->num_made_anew = kMostMadeAnew;
 }
 
+// A loop over a dataset that is older than the budget touches a batch for the first time in every
+// step; what a first step touches (parameters) it touches once.
+Bytes MemoryBudget::foreign_to_come() const {
+  return std::min(foreign_of_last_, foreign_before_last_);
+}
+
 // More may be alive than when the step was recorded: then it is planned with that in mind.
 std::shared_ptr<const PlanScript> MemoryBudget::script_within_budget(Variant& variant) {
-  const Bytes more = entry_->live_bytes() - variant.live_bytes;
+  const Bytes more = entry_->live_bytes() + foreign_to_come() - variant.live_bytes;
   const bool must_plan = variant.failure ? more != 0 : variant.peak_bytes() + more > memory_;
   if (must_plan) {
     Bytes& others = variant.graph.entry.other_bytes;

@@ -147,6 +147,7 @@ class TIDEMARK_API MemoryBudget {
   void watch_for(std::optional<UnknownForm> form);
   void plan_variant(Variant& variant);
   void make_room_for_arena(const PlanScript* script);
+  Bytes foreign_to_come() const;
   std::shared_ptr<const PlanScript> script_within_budget(Variant& variant);
   void count(const StepOutcome& outcome);
   [[noreturn]] static void refuse(const Variant& variant);
@@ -159,6 +160,9 @@ class TIDEMARK_API MemoryBudget {
   std::optional<EntryState> entry_;         // of the step that runs
   std::optional<AllocationId> last_begin_;  // the first block that it could make
   ForeignStorages foreign_;
+  // First touched in the last step, and in the one before.
+  Bytes foreign_of_last_ = 0;
+  Bytes foreign_before_last_ = 0;
   Arenas arenas_;
   PlaceFinder find_place_ = named_place;
   StepCounts counts_;

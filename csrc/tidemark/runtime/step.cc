@@ -56,6 +56,7 @@ StepOutcome Step::end(bool aborted) {
   outcome.peak_bytes = allocator().peak_bytes();
   outcome.num_replays = follower_.num_replays() + num_restoring_replays_;
   outcome.tape_bytes = tape_.tape_bytes();
+  outcome.foreign_bytes = foreign_bytes_;
   outcome.difference = follower_.difference();
   outcome.unknown_form = follower_.unknown_form();
   outcome.script = follower_.script();

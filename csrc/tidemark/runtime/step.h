@@ -49,6 +49,7 @@ struct StepOutcome {
   std::optional<Bytes> promised_bytes;  // of the plan that was followed
   std::int64_t num_replays = 0;
   Bytes tape_bytes = 0;
+  Bytes foreign_bytes = 0;                    // of storages not the allocator's, touched first
   std::string difference;                     // the first, if adapted or diverged
   std::optional<UnknownForm> unknown_form;    // how it began, if no script knew it
   bool has_surprising_tail = false;           // it ran unobserved and was not what was expected
