@@ -68,7 +68,7 @@ def verify(
         5 steps, 3 planned: bitwise equal
     """
     expected: list[_State] = []
-    differences = []
+    differences: list[str] = []
 
     def note(state: _State) -> None:
         expected.append({name: copy.deepcopy(tensor) for name, tensor in state.items()})
