@@ -138,6 +138,8 @@ def optimizer_in_backward(
         NotSupported: at entry: another optimizer, or two parameters in one storage. While it is
             on: gradients are clipped elsewhere or accumulated, the loss is scaled, or a closure is
             given. The text says why, and what to do instead.
+        RuntimeError: autograd's own, where a retained graph is gone through again: the weights that
+            it saved have changed.
         ValueError: a group has no parameter of the optimizer, or shares one with another.
 
     Example:
