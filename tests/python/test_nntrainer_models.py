@@ -16,7 +16,7 @@ from torch import nn
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "python" / "nntrainer.py"
 NNTRAINER = runpy.run_path(str(BENCHMARK))
-QUICK = ("lstm", "conv-relu-flatten")
+SLOW = ("alexnet", "vgg", "resnet18")
 FIRST_SERVED = 4  # two steps are watched, and two show what the step allocates
 PLANNED = 50
 
@@ -47,7 +47,7 @@ class Watched:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.full])
+        pytest.param(name, marks=[pytest.mark.full] if name in SLOW else [])
         for name in NNTRAINER["MODELS"]
     ],
 )
