@@ -12,8 +12,11 @@ namespace tidemark {
 namespace {
 
 constexpr Nanoseconds kImpossible = std::numeric_limits<Nanoseconds>::max();
-// Events at which a cut is made: high ones, this part of the step apart.
+// Events at which a cut is made: this part of the step apart, for all budgets and for each. The
+// larger the step the longer a cut takes.
 constexpr std::size_t kMostMoments = 4;
+constexpr std::size_t kMostMomentsOfBudget = 12;
+constexpr std::size_t kEventsTimesMoments = 12000;
 constexpr EventIndex kApart = 64;
 
 }  // namespace
@@ -56,23 +59,40 @@ void LowerBound::find_free_bytes() {
 }
 
 void LowerBound::find_moments() {
-  const StepGraph& graph = problem_.graph();
   const std::vector<Reading> held = pinned_curve(problem_);
+  std::vector<double> heights;
   std::vector<EventIndex> events;
-  for (EventIndex e = 0; e < graph.num_events(); ++e)
-    if (graph.events[e].kind != EventKind::kUnpack) events.push_back(e);
-  std::ranges::stable_sort(events, std::greater{},
-                           [&](EventIndex e) { return problem_.unplanned().curve[e].peak; });
+  for (EventIndex e = 0; e < problem_.graph().num_events(); ++e) {
+    held_by_program_.push_back(held[e].peak);
+    heights.push_back(static_cast<double>(problem_.unplanned().curve[e].peak));
+    events.push_back(e);
+  }
+  moments_ = well_apart(std::move(events), heights, kMostMoments);
+}
+
+// Returns the highest of the events that a cut can look at.
+std::vector<EventIndex> LowerBound::well_apart(std::vector<EventIndex> events,
+                                               const std::vector<double>& heights,
+                                               std::size_t most) const {
+  const StepGraph& graph = problem_.graph();
+  std::erase_if(events, [&](EventIndex e) { return graph.events[e].kind == EventKind::kUnpack; });
+  std::ranges::stable_sort(events, std::greater{}, [&](EventIndex e) { return heights[e]; });
   std::vector<EventIndex> chosen;
   for (EventIndex e : events) {
+    if (chosen.size() == most) break;
     const auto is_near = [&](EventIndex other) {
       return std::abs(e - other) < graph.num_events() / kApart;
     };
-    if (std::ranges::any_of(chosen, is_near)) continue;
-    chosen.push_back(e);
-    moments_.push_back({held[e].peak, KeepCut(problem_, e)});
-    if (moments_.size() == kMostMoments) return;
+    if (std::ranges::none_of(chosen, is_near)) chosen.push_back(e);
   }
+  return chosen;
+}
+
+Nanoseconds LowerBound::bound_of_cut(EventIndex event, Bytes budget) {
+  const auto place = cuts_.try_emplace(event, problem_, event).first;
+  Nanoseconds bound = 0;
+  place->second.within(budget - held_by_program_[event], bound);
+  return bound;
 }
 
 // Returns the cheapest way to be rid of `excess` bytes at `event`, infinity if there is none.
@@ -91,34 +111,37 @@ double LowerBound::cheapest_fill(EventIndex event, Bytes excess) const {
 Nanoseconds LowerBound::at(Bytes budget) {
   if (problem_.unplanned().peak_bytes <= budget) return 0;
   if (floor_bytes_ > budget) return kImpossible;
-  double bound = 0;
-  for (EventIndex e = 0; e < problem_.graph().num_events(); ++e) {
+  const EventIndex n = problem_.graph().num_events();
+  std::vector<double> fills(n, 0);
+  std::vector<EventIndex> over;
+  for (EventIndex e = 0; e < n; ++e) {
     const Bytes excess = problem_.unplanned().curve[e].peak - free_[e] - budget;
-    if (excess > 0) bound = std::max(bound, cheapest_fill(e, excess));
+    if (excess <= 0) continue;
+    fills[e] = cheapest_fill(e, excess);
+    over.push_back(e);
   }
+  const double bound = n == 0 ? 0 : *std::ranges::max_element(fills);
   if (std::isinf(bound)) return kImpossible;
   // Rounding in the sums must not lift the bound above a plan that meets it exactly.
   auto best = static_cast<Nanoseconds>(bound * (1 - 1e-9));
-  for (Moment& moment : moments_) {
-    Nanoseconds of_cut = 0;
-    moment.cut.within(budget - moment.held_by_program, of_cut);
-    best = std::max(best, of_cut);
-  }
+  for (EventIndex event : moments_) best = std::max(best, bound_of_cut(event, budget));
+  const std::size_t most = std::min(kMostMomentsOfBudget, kEventsTimesMoments / (n + 1));
+  for (EventIndex event : well_apart(std::move(over), fills, most))
+    best = std::max(best, bound_of_cut(event, budget));
   return best;
 }
 
 Nanoseconds LowerBound::at_peak(Bytes budget) {
-  Nanoseconds bound = 0;
-  if (!moments_.empty())
-    moments_.front().cut.within(budget - moments_.front().held_by_program, bound);
-  return bound;
+  return moments_.empty() ? 0 : bound_of_cut(moments_.front(), budget);
 }
 
 std::vector<ValueIndex> LowerBound::keep_set(Bytes budget, double share) {
   if (moments_.empty()) return {};
-  const auto room = static_cast<double>(budget - moments_.front().held_by_program);
+  const EventIndex event = moments_.front();
+  const auto place = cuts_.try_emplace(event, problem_, event).first;
+  const auto room = static_cast<double>(budget - held_by_program_[event]);
   Nanoseconds bound = 0;
-  return moments_.front().cut.within(static_cast<Bytes>(room * share), bound).kept;
+  return place->second.within(static_cast<Bytes>(room * share), bound).kept;
 }
 
 Nanoseconds lower_bound(const Problem& problem, Bytes budget) {

@@ -3,11 +3,13 @@
 // Two bounds, of which the higher counts. At any one event the values that a plan has let go must
 // make up what the step is over the budget there, and each of them is computed again later, at no
 // less than its share of its op's cost: the cheapest fractional choice at the worst event. And at a
-// few of the highest events a minimum cut that also charges the dropped ancestors of what is
-// dropped (keep_cut.h). Neither sees that one value may have to be computed again twice, so both
+// few events a minimum cut that also charges the dropped ancestors of what is dropped (keep_cut.h):
+// at some of the highest, and at those where the first bound is highest for the budget, which near
+// the floor are others. Neither sees that one value may have to be computed again twice, so both
 // are weak near the floor.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "tidemark/base/bytes.h"
@@ -43,18 +45,19 @@ class TIDEMARK_API LowerBound {
   void find_candidates();
   void find_free_bytes();
   void find_moments();
+  std::vector<EventIndex> well_apart(std::vector<EventIndex> events,
+                                     const std::vector<double>& heights, std::size_t most) const;
   double cheapest_fill(EventIndex event, Bytes excess) const;
+  Nanoseconds bound_of_cut(EventIndex event, Bytes budget);
 
   const Problem& problem_;
   Bytes floor_bytes_;
   std::vector<Candidate> candidates_;  // by rising price
   // Bytes that a plan can be rid of for nothing: handles that outlive the program's last hold.
   std::vector<Bytes> free_;
-  struct Moment {
-    Bytes held_by_program;
-    KeepCut cut;
-  };
-  std::vector<Moment> moments_;
+  std::vector<Bytes> held_by_program_;  // per event
+  std::vector<EventIndex> moments_;     // high events well apart, the highest first
+  std::map<EventIndex, KeepCut> cuts_;  // made when first asked
 };
 
 // The bound for one budget.

@@ -11,10 +11,13 @@ constexpr Bytes kParts = 1024;
 // In the lowest of so many parts of the range the plan for the least budget competes, too. It is
 // not asked for further up, where plans are far cheaper: that one is taken for granted, not proved.
 constexpr Bytes kLowParts = 4;
+constexpr Bytes kLowPartsOfLarge = 32;
 // Neighbours whose costs differ by less than this part of the step's time are near enough.
 constexpr Nanoseconds kNear = 10000;
 // Steps with fewer events are divided down to single bytes.
 constexpr int kSmall = 256;
+// In those with more the search for the least budget takes several times as long as all others.
+constexpr int kLarge = 500;
 
 }  // namespace
 
@@ -23,6 +26,7 @@ BudgetTree::BudgetTree(Workbench& bench, Bytes floor, CoreOptions options)
       range_(bench.problem().unplanned().peak_bytes - floor),
       step_ns_(bench.problem().unplanned().step_ns),
       is_small_(bench.problem().graph().num_events() < kSmall),
+      is_large_(bench.problem().graph().num_events() > kLarge),
       search_(bench, options),
       least_(bench.problem(), floor, std::move(options)),
       everything_kept_{everything_kept(bench.problem()), "keep_all"} {}
@@ -36,7 +40,8 @@ bool BudgetTree::can_be_halved(const Between& between) const {
 }
 
 bool BudgetTree::is_near_floor(Bytes budget) const {
-  return is_small_ || budget - floor_ <= range_ / kLowParts;
+  const Bytes parts = is_large_ ? kLowPartsOfLarge : kLowParts;
+  return is_small_ || budget - floor_ <= range_ / parts;
 }
 
 // The cheapest plan for the least budget.

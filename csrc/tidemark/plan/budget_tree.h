@@ -49,6 +49,7 @@ class TIDEMARK_API BudgetTree {
   Bytes range_;
   Nanoseconds step_ns_;
   bool is_small_;
+  bool is_large_;
   CoreSearch search_;
   LeastFeasible least_;
   Found everything_kept_;

@@ -1,6 +1,7 @@
 #include "tidemark/plan/exact_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -220,14 +221,19 @@ void ExactModel::serve(const Stage& stage) {
 // Adds a row unless it holds whatever is chosen.
 void ExactModel::limit(const std::map<int, Bytes>& bytes, Bytes constant) {
   Bytes most = constant;
-  for (const auto& [column, size] : bytes) most += std::max<Bytes>(size, 0);
+  Bytes largest = unit_;
+  for (const auto& [column, size] : bytes) {
+    most += size;
+    largest = std::max(largest, size);
+  }
   if (most <= budget_) return;
+  // Solvers like coefficients near 1; a power of two changes no digit.
+  const Bytes units = budget_ >= constant ? (budget_ - constant) / unit_ : -1;
+  const double scale = 1 / std::exp2(std::floor(std::log2(static_cast<double>(largest / unit_))));
   Terms terms;
   for (const auto& [column, size] : bytes)
-    terms.emplace_back(column, static_cast<double>(size / unit_));
-  const Bytes room = budget_ - constant;
-  const Bytes units = room >= 0 ? room / unit_ : -1;
-  programme_.add_row(terms, static_cast<double>(units));
+    terms.emplace_back(column, scale * static_cast<double>(size / unit_));
+  programme_.add_row(terms, scale * static_cast<double>(units));
 }
 
 // The events between two lists: of those with the same values in memory the highest.

@@ -8,6 +8,10 @@ namespace {
 
 // The range is divided into so many parts; a few bytes may be one more value there.
 constexpr Bytes kParts = 4096;
+// In steps with more events the last halvings would take most of the time; they have values enough
+// for one more or less to be a small part of the range.
+constexpr int kLarge = 2000;
+constexpr Bytes kPartsOfLarge = 256;
 // Steps with fewer events are divided down to single bytes.
 constexpr int kSmall = 256;
 constexpr Nanoseconds kCost = 1000;
@@ -34,8 +38,9 @@ Found LeastFeasible::search() {
   CoreSearch search(bench, options_);
   Found least{everything_kept(problem), "keep_all"};
   const bool is_small = graph.num_events() < kSmall;
+  const Bytes parts = graph.num_events() > kLarge ? kPartsOfLarge : kParts;
   const Bytes width =
-      is_small ? 1 : std::max<Bytes>(1, (problem.unplanned().peak_bytes - floor_) / kParts);
+      is_small ? 1 : std::max<Bytes>(1, (problem.unplanned().peak_bytes - floor_) / parts);
   Bytes from = floor_ - 1;
   for (int depth = 0; least.peak_bytes() - from > width && !search.is_stopped(); ++depth) {
     const Bytes half = from + (least.peak_bytes() - from) / 2;

@@ -173,6 +173,20 @@ TEST(Planner, EndsWhereItIsToldToWithTheBestSoFar) {
   }
 }
 
+// Halving the range down to a thousandth takes ten searches; each may ask for one end more.
+TEST(Planner, LooksForTheLeastBudgetOnlyNearTheFloor) {
+  const StepGraph step = random_graph(3, {.num_ops = 200});
+  const Bytes floor = memory_floor(step).bytes;
+  const Bytes peak = simulate(step).peak_bytes;
+  int num_told = 0;
+  const auto count = [&num_told](const Progress&) { return ++num_told > 0; };
+  for (int part : {1, 2, 3}) {
+    num_told = 0;
+    EXPECT_TRUE(plan(step, floor + (peak - floor) * part / 8, {.progress = count})) << part;
+    EXPECT_LE(num_told, 12) << part;
+  }
+}
+
 TEST(Planner, SaysNoWithTheNearestYes) {
   const StepGraph step = random_graph(5, {.num_ops = 20});
   const auto answer = plan(step, 1);
