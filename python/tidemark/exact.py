@@ -31,7 +31,9 @@ class Answer:
     plan: _core.Plan | _core.PlanFailure
     """The best plan; the failure of "auto" if there is none."""
     is_proven: bool
-    """Whether no plan is cheaper, or none exists."""
+    """Whether the solver has finished: no schedule of the model is cheaper, or no plan exists.
+
+    `Plan.lower_bound_ns` says it of all plans, where the model has them all (exact_model.h)."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def solve(graph: _core.StepGraph, budget_bytes: int, time_limit: float) -> Answe
             break
         plan = model.plan_of(outcome.solution, budget_bytes, least_ns)
         if plan is not None:
-            return Answer(plan, plan.recompute_ns <= plan.lower_bound_ns)
+            return Answer(plan, plan.recompute_ns <= least_ns)
     return Answer(known, is_infeasible and isinstance(known, _core.PlanFailure))
 
 

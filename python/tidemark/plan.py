@@ -279,8 +279,8 @@ def plan(
         budget: bytes as an int, or a size such as "6 GiB".
         policy: "auto" for the best that is found, or the name of one policy: `policies` lists
             them. "exact" for the cheapest plan there is, for steps of up to some hundred ops; it
-            needs scipy. Its plan is the optimum where `Plan.lower_bound_ns` is its `recompute_ns`;
-            otherwise time ran out, and the two tell how far it can be from it.
+            needs scipy. Its plan is proven to be the optimum where `Plan.lower_bound_ns` is its
+            `recompute_ns`; otherwise the two tell how far it can be from it.
         time_limit: seconds after which the best plan found so far is returned.
         least_feasible: whether to look for the least budget with a plan too, for
             `Plan.least_feasible_bytes`. Takes several times as long.

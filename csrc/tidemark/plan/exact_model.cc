@@ -24,6 +24,8 @@ ExactModel::ExactModel(const Problem& problem, Bytes budget)
   for (const Value& value : problem.graph().values) unit = std::gcd(unit, value.bytes);
   for (const Event& event : problem.graph().events) unit = std::gcd(unit, event.workspace_bytes);
   unit_ = std::max<Bytes>(unit, 1);
+  is_complete_ = problem.gaps().size() == problem.restorable_gaps().size() &&
+                 pinned_curve(problem) == problem.dropped();
   find_last_uses();
   find_stages();
   const int num_stages = static_cast<int>(stages_.size());
@@ -63,7 +65,9 @@ void ExactModel::find_stages() {
       curve, [this](const Reading& reading) { return reading.peak > budget_; });
   const auto first = static_cast<EventIndex>(overflow - curve.begin());
   const EventKind kind = graph.has_runtime_actions ? EventKind::kUnpack : EventKind::kOp;
-  EventIndex last_outside = kNone;
+  const bool can_follow_first =
+      first < graph.num_events() && graph.events[first].kind != kind && is_actionable(graph, first);
+  EventIndex last_outside = can_follow_first ? first : kNone;
   for (EventIndex e = first + 1; e < graph.num_events(); ++e) {
     if (graph.events[e].kind != kind) {
       if (is_actionable(graph, e)) last_outside = e;
@@ -359,7 +363,7 @@ std::optional<Plan> ExactModel::plan_of(std::span<const double> solution, Bytes 
   Plan plan = make_plan(problem_, candidate->actions, "exact", budget);
   plan.floor_bytes = memory_floor(problem_).bytes;
   plan.lower_bound_ns = lower_bound(problem_, budget);
-  if (is_complete())
+  if (is_complete_)
     plan.lower_bound_ns = std::max(plan.lower_bound_ns, std::min(proven_ns, plan.recompute_ns));
   return plan;
 }

@@ -47,9 +47,10 @@ class TIDEMARK_API ExactModel {
   // Returns whether it is clear without solving that no solution exists.
   bool is_impossible() const noexcept { return is_impossible_; }
 
-  // Returns whether every plan is a solution: not where some value can be computed again only
-  // outside the lists, because what that needs is gone where the value is served.
-  bool is_complete() const { return problem_.gaps().size() == problem_.restorable_gaps().size(); }
+  // Returns whether every plan is a solution. Not where some value can be computed again only
+  // outside the lists, because what that needs is gone where the value is served, or where handles
+  // keep what has no gap past its last use: schedules leave that to them.
+  bool is_complete() const noexcept { return is_complete_; }
 
   // Per column whether it stands for replays outside the lists: to be closed where a schedule is
   // wanted.
@@ -118,6 +119,7 @@ class TIDEMARK_API ExactModel {
   ResidencyFacts facts_;
   Bytes budget_;
   Bytes unit_ = 1;  // divides all bytes
+  bool is_complete_ = false;
   bool is_impossible_ = false;
   std::vector<std::uint8_t> is_outside_;
   std::vector<EventIndex> last_use_;  // per value: the last event that it may be good for, or kNone
