@@ -43,6 +43,13 @@ def gpt() -> Task:
     return Task(Gpt(GptConfig(vocabulary=text.vocabulary)), inputs, targets)
 
 
+def small_gpt() -> Task:
+    """Returns a task with the ops of `gpt` on less data: what a budget adds to them is the same."""
+    text = Text.of_the_python_manual()
+    inputs, targets = next(text.batches(1, 96, seed=1))
+    return Task(Gpt(GptConfig(vocabulary=text.vocabulary, width=64)), inputs, targets)
+
+
 def gpt_checkpointed() -> Task:
     task = gpt()
     task.model.blocks = nn.ModuleList(Checkpointed(block) for block in task.model.blocks)
@@ -160,6 +167,7 @@ def mlp() -> Task:
 
 TASKS: dict[str, Callable[[], Task]] = {
     "gpt": gpt,
+    "small_gpt": small_gpt,
     "resnet": resnet,
     "unet": unet,
     "lstm": lstm,
