@@ -253,6 +253,24 @@ def test_a_variant_without_a_plan_is_refused_before_the_step_begins() -> None:
     check_next_step(tidemark.MemoryBudget(None), trainer, batch)
 
 
+def test_a_smaller_batch_than_one_that_was_refused_is_tried() -> None:
+    torch.manual_seed(0)
+    trainer = Trainer(LOOPS["mlp"]())
+    with tidemark.MemoryBudget(None) as budget:
+        x, y = trainer.loop.next_batch()
+        for _ in range(3):
+            assert step_in(budget, trainer, (x, y)) is None
+        assert budget.graph is not None
+        least = tidemark.frontier(budget.graph, points=2).least_feasible_bytes
+        budget.set_memory(least - 1)
+        with pytest.raises(tidemark.BudgetInfeasible), budget.step():
+            raise AssertionError("the step has begun")
+        half = len(x) // 2
+        x, y = x[:half].clone(), y[:half].clone()
+        assert step_in(budget, trainer, (x, y)) is None
+        assert budget.last_step.peak_bytes < least
+
+
 def test_a_step_inside_a_step_leaves_the_outer_one_alone() -> None:
     torch.manual_seed(0)
     trainer = Trainer(small())

@@ -80,6 +80,10 @@ const std::vector<LiveBlock>& EntryState::blocks() {
   return *blocks_;
 }
 
+bool Variants::may_be_newest(EntryState& entry) const {
+  return difference(newest(), entry.blocks()).num_missing == 0;
+}
+
 Variant* Variants::find(EntryState& entry) {
   auto found = expected_next();
   if (found == variants_.end() || !matches(**found, entry)) {

@@ -85,6 +85,10 @@ class Variants {
   Variant& newest() { return *variants_.front(); }
   const Variant& newest() const { return *variants_.front(); }
 
+  // Whether all that the newest touched first is alive, and maybe more (optimizer state, in a
+  // second step): no batch of another size. REQUIRES: !empty().
+  bool may_be_newest(EntryState& entry) const;
+
   // Among those that begin in `entry`, the one that came after the last step's form before (a
   // generator and its critic take turns), else the one used last; or nullptr. It becomes the
   // newest.
