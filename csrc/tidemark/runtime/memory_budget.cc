@@ -117,8 +117,8 @@ void MemoryBudget::choose_plan(StepOptions& options) {
     options.is_exact = true;
     options.record = false;
     ++num_cache_hits_;
-  } else if (prior_ == nullptr && !variants_.empty() &&
-             variants_.newest().can_never_fit(memory_) && variants_.may_be_newest(*entry_)) {
+  } else if (prior_ == nullptr && !variants_.empty() && variants_.newest().can_never_fit(memory_) &&
+             variants_.may_be_newest(*entry_)) {
     refuse(variants_.newest());
   } else {
     options.script = prior_ != nullptr ? prior_ : variants_.script_of_other_sizes(*entry_);
