@@ -104,3 +104,21 @@ def test_a_peak_that_any_hooks_of_torch_change_is_torchs() -> None:
     verdict = judge({**program, "HAS_PRIOR": False, "IS_DYNAMIC": False})
 
     assert verdict.error == "work added by torch's hooks"
+
+
+def test_a_plan_keeps_what_a_gradient_within_forward_made_once_an_op_has_read_it() -> None:
+    # It asked for that before, at the first op after the nested backward: no step was planned.
+    def forward(model: Model, x: torch.Tensor) -> torch.Tensor:
+        h = torch.func.grad(lambda v: v.tanh().sum())(x.detach())
+        other = x.detach().relu()
+        y = h.bfloat16() @ model.linear.weight.bfloat16()
+        largest = torch.ones(2048).sum() + h[0, 0] + other[0, 0]
+        return y.float() * largest + x
+
+    def make() -> Loop:
+        model = Model(forward)
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+        return Loop(model, optimizer, lambda: (torch.randn(64, 8), torch.zeros(())))
+
+    program = {"make": make, "step": train, "SHARE": 0.5, "POLICY": "auto"}
+    judge({**program, "HAS_PRIOR": False, "IS_DYNAMIC": False})

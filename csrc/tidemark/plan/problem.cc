@@ -81,16 +81,13 @@ void Problem::find_values() {
   }
 }
 
-// The runtime knows a value from the forward op that makes it; one that the host makes, from the
-// first that reads it.
+// The runtime knows a value from the forward op that makes it; one that the host makes, or a node
+// of a backward within forward, from the first that reads it.
 std::vector<EventIndex> Problem::find_first_forward_uses() const {
   std::vector<EventIndex> first(graph_->values.size(), kNone);
   for (EventIndex e = 0; e < graph_->num_events(); ++e) {
     const Event& event = graph_->events[e];
     const bool is_shown = event.kind == EventKind::kOp && event.phase != Phase::kBackward;
-    if (!is_shown && event.kind != EventKind::kHost) {
-      for (ValueIndex v : event.outputs) first[v] = e;
-    }
     if (!is_shown) continue;
     for (const auto* list : {&event.inputs, &event.outputs})
       for (ValueIndex v : *list)
