@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +25,19 @@ EXAMPLES = ROOT / "examples" / "python"
 DOCUMENT = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
 BUDGET = 28 << 20  # the examples' own: below what they need without a plan
 
-pytestmark = pytest.mark.usefixtures("counter")
+pytestmark = pytest.mark.usefixtures("counter", "nothing_left")
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """What a fit leaves that an exception has ended: Lightning's signal handler holds the trainer,
+    and torch's engine the nodes that were ready, until the thread's next backward."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+    gc.collect()
+    torch.ones((), requires_grad=True).backward()
+    gc.collect()
 
 
 @pytest.fixture
