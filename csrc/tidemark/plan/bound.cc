@@ -22,7 +22,7 @@ constexpr EventIndex kApart = 64;
 }  // namespace
 
 LowerBound::LowerBound(const Problem& problem)
-    : problem_(problem), floor_bytes_(memory_floor(problem).bytes) {
+    : problem_(problem), floor_bytes_(memory_floor(problem).bytes), path_bound_(problem) {
   find_candidates();
   find_free_bytes();
   find_moments();
@@ -124,10 +124,41 @@ Nanoseconds LowerBound::at(Bytes budget) {
   if (std::isinf(bound)) return kImpossible;
   // Rounding in the sums must not lift the bound above a plan that meets it exactly.
   auto best = static_cast<Nanoseconds>(bound * (1 - 1e-9));
-  for (EventIndex event : moments_) best = std::max(best, bound_of_cut(event, budget));
+  std::vector<EventIndex> moments = moments_;
   const std::size_t most = std::min(kMostMomentsOfBudget, kEventsTimesMoments / (n + 1));
-  for (EventIndex event : well_apart(std::move(over), fills, most))
-    best = std::max(best, bound_of_cut(event, budget));
+  for (EventIndex event : well_apart(std::move(over), fills, most)) moments.push_back(event);
+  EventIndex highest = kNone;
+  Nanoseconds highest_cut = -1;
+  for (EventIndex event : moments) {
+    const Nanoseconds cut = bound_of_cut(event, budget);
+    if (cut > highest_cut) highest = event;
+    highest_cut = std::max(highest_cut, cut);
+  }
+  best = std::max(best, highest_cut);
+  return highest == kNone ? best : with_paths(highest, budget, best);
+}
+
+// Paths are charged as long as that lifts the bound: what they cost the cut no longer counts.
+Nanoseconds LowerBound::with_paths(EventIndex event, Bytes budget, Nanoseconds without) {
+  Nanoseconds best = without;
+  Nanoseconds charged = 0;
+  Nanoseconds cut = bound_of_cut(event, budget);
+  std::vector<EventIndex> ops;
+  for (const PathBound::Path& path : path_bound_.paths(budget)) {
+    if (path.bound_ns == kImpossible) return kImpossible;
+    if (charged + path.bound_ns + cut <= best) continue;
+    const std::size_t size = ops.size();
+    ops.insert(ops.end(), path.ops.begin(), path.ops.end());
+    Nanoseconds rest = 0;
+    KeepCut(problem_, event, ops).within(budget - held_by_program_[event], rest);
+    if (charged + path.bound_ns + rest <= best) {
+      ops.resize(size);
+      continue;
+    }
+    charged += path.bound_ns;
+    cut = rest;
+    best = charged + rest;
+  }
   return best;
 }
 

@@ -1,12 +1,13 @@
 // A lower bound on recomputation: what no plan within a budget can do without.
 //
-// Two bounds, of which the higher counts. At any one event the values that a plan has let go must
-// make up what the step is over the budget there, and each of them is computed again later, at no
-// less than its share of its op's cost: the cheapest fractional choice at the worst event. And at a
-// few events a minimum cut that also charges the dropped ancestors of what is dropped (keep_cut.h):
-// at some of the highest, and at those where the first bound is highest for the budget, which near
-// the floor are others. Neither sees that one value may have to be computed again twice, so both
-// are weak near the floor.
+// Three bounds, of which the highest counts. At any one event the values that a plan has let go
+// must make up what the step is over the budget there, and each of them is computed again later, at
+// no less than its share of its op's cost: the cheapest fractional choice at the worst event. And
+// at a few events a minimum cut that also charges the dropped ancestors of what is dropped
+// (keep_cut.h): at some of the highest, and at those where the first bound is highest for the
+// budget, which near the floor are others. Neither sees that one value may have to be computed
+// again twice; the third does: where memory is scarce along a path of ops, the best schedule of
+// that path (path_bound.h), and the cut at the best of these moments over all other ops.
 #pragma once
 
 #include <map>
@@ -15,6 +16,7 @@
 #include "tidemark/base/bytes.h"
 #include "tidemark/base/export.h"
 #include "tidemark/plan/keep_cut.h"
+#include "tidemark/plan/path_bound.h"
 #include "tidemark/plan/problem.h"
 
 namespace tidemark {
@@ -49,6 +51,7 @@ class TIDEMARK_API LowerBound {
                                      const std::vector<double>& heights, std::size_t most) const;
   double cheapest_fill(EventIndex event, Bytes excess) const;
   Nanoseconds bound_of_cut(EventIndex event, Bytes budget);
+  Nanoseconds with_paths(EventIndex event, Bytes budget, Nanoseconds without);
 
   const Problem& problem_;
   Bytes floor_bytes_;
@@ -58,6 +61,7 @@ class TIDEMARK_API LowerBound {
   std::vector<Bytes> held_by_program_;  // per event
   std::vector<EventIndex> moments_;     // high events well apart, the highest first
   std::map<EventIndex, KeepCut> cuts_;  // made when first asked
+  PathBound path_bound_;
 };
 
 // The bound for one budget.

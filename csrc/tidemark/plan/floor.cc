@@ -18,6 +18,7 @@ struct Pinned {
 struct Choice {
   const std::vector<Gap>& gaps;
   bool with_tails;
+  const std::vector<BlockIndex>& left_out;
 };
 
 std::vector<Pinned> pinned_times(const Problem& problem, const Choice& choice) {
@@ -52,6 +53,7 @@ std::vector<Reading> curve_of(const Problem& problem, const Choice& choice) {
   std::ranges::sort(times, {}, [](const Pinned& p) { return std::pair(p.block, p.begin); });
   std::vector<Bytes> bytes_of(times.empty() ? 0 : times.back().block + 1, 0);
   for (const Value& value : graph.values) bytes_of[value.block] = value.bytes;
+  for (BlockIndex block : choice.left_out) bytes_of[block] = 0;
   // Differences over time of the sums before and after the events.
   std::vector<Bytes> before(n + 3, 0);
   std::vector<Bytes> after(n + 3, 0);
@@ -83,12 +85,12 @@ std::vector<Reading> curve_of(const Problem& problem, const Choice& choice) {
 
 }  // namespace
 
-std::vector<Reading> pinned_curve(const Problem& problem) {
-  return curve_of(problem, {problem.restorable_gaps(), false});
+std::vector<Reading> pinned_curve(const Problem& problem, const std::vector<BlockIndex>& left_out) {
+  return curve_of(problem, {problem.restorable_gaps(), false, left_out});
 }
 
 std::vector<Reading> dropped_curve(const Problem& problem) {
-  return curve_of(problem, {problem.gaps(), true});
+  return curve_of(problem, {problem.gaps(), true, {}});
 }
 
 Floor memory_floor(const Problem& problem) {

@@ -25,8 +25,10 @@ TIDEMARK_API Floor memory_floor(const Problem& problem);
 TIDEMARK_API Floor memory_floor(const StepGraph& graph);
 
 // Returns per event the bytes that live there under every plan: all restorable gaps are dropped,
-// nothing is replayed, and what autograd's handles keep past the program's last hold is gone.
-TIDEMARK_API std::vector<Reading> pinned_curve(const Problem& problem);
+// nothing is replayed, and what autograd's handles keep past the program's last hold is gone. The
+// blocks `left_out` are not counted.
+TIDEMARK_API std::vector<Reading> pinned_curve(const Problem& problem,
+                                               const std::vector<BlockIndex>& left_out = {});
 
 // Returns per event the bytes live there with every gap of problem.gaps() dropped and nothing
 // replayed. Values without such a gap stay to the release of their last handle, as they do when a

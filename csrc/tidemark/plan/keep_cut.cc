@@ -15,12 +15,14 @@ constexpr double kScale = 1024;
 
 }  // namespace
 
-KeepCut::KeepCut(const Problem& problem, EventIndex event)
+KeepCut::KeepCut(const Problem& problem, EventIndex event, const std::vector<EventIndex>& free_ops)
     : problem_(problem),
       graph_(problem.graph()),
       event_(event),
       node_of_value_(graph_.values.size(), kNone),
       node_of_op_(graph_.events.size(), kNone) {
+  for (const Event& op : graph_.events) costs_.push_back(op.cost_ns);
+  for (EventIndex op : free_ops) costs_[op] = 0;
   find_pinned_blocks();
   for (const Gap& gap : problem.restorable_gaps()) {
     const bool is_open = gap.time.begin <= event && event < gap.time.end;
@@ -34,7 +36,7 @@ KeepCut::KeepCut(const Problem& problem, EventIndex event)
     if (node_of_op_[op] == kNone) add_op(op);
   }
   double cost = 1;
-  for (EventIndex op : ops_) cost += static_cast<double>(graph_.events[op].cost_ns);
+  for (EventIndex op : ops_) cost += static_cast<double>(costs_[op]);
   most_capacity_ = cost * kScale;
   int node = kFirstNode;
   for (ValueIndex v : values_) node_of_value_[v] = node++;
@@ -93,8 +95,7 @@ Cut KeepCut::at_price(double ns_per_byte) const {
     flow.add_edge(node_of_value_[v], node_of_op_[graph_.values[v].producer], capacity);
   }
   for (EventIndex op : ops_) {
-    const auto cost =
-        static_cast<MaxFlow::Capacity>(static_cast<double>(graph_.events[op].cost_ns) * kScale);
+    const auto cost = static_cast<MaxFlow::Capacity>(static_cast<double>(costs_[op]) * kScale);
     flow.add_edge(node_of_op_[op], kSink, problem_.is_replayable(op) ? cost : MaxFlow::kInfinite);
     for (ValueIndex v : problem_.reads(op))
       if (node_of_value_[v] != kNone)
@@ -103,7 +104,7 @@ Cut KeepCut::at_price(double ns_per_byte) const {
   flow.run(kSource, kSink);
   Cut cut;
   for (EventIndex op : ops_)
-    if (flow.is_on_source_side(node_of_op_[op])) cut.recompute_ns += graph_.events[op].cost_ns;
+    if (flow.is_on_source_side(node_of_op_[op])) cut.recompute_ns += costs_[op];
   for (ValueIndex v : values_) {
     if (!flow.is_on_source_side(node_of_value_[v])) continue;
     if (flow.is_on_source_side(node_of_op_[graph_.values[v].producer])) continue;

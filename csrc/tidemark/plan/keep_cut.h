@@ -30,9 +30,10 @@ struct Cut {
 
 class TIDEMARK_API KeepCut {
  public:
-  // Looks at the moment inside `event`. The problem must outlive this.
+  // Looks at the moment inside `event`; to run one of `free_ops` again costs nothing. The problem
+  // must outlive this.
   // REQUIRES: `event` is an op or a host event (at an unpack values come back in the middle).
-  KeepCut(const Problem& problem, EventIndex event);
+  KeepCut(const Problem& problem, EventIndex event, const std::vector<EventIndex>& free_ops = {});
 
   // Returns the best choice at a price in nanoseconds per byte.
   Cut at_price(double ns_per_byte) const;
@@ -66,6 +67,7 @@ class TIDEMARK_API KeepCut {
   std::vector<ValueIndex> wanted_;  // needed after the moment
   std::vector<ValueIndex> values_;  // that may be held, and the ops that make them
   std::vector<EventIndex> ops_;
+  std::vector<Nanoseconds> costs_;  // per event
   std::vector<int> node_of_value_;
   std::vector<int> node_of_op_;
   double most_capacity_ = 0;

@@ -26,8 +26,16 @@ TEST(LowerBound, IsNothingWhereTheStepFits) {
 TEST(LowerBound, ChargesTheFractionThatMustGo) {
   StepGraph graph = chain_with_peak_in_the_gap();
   graph.events[0].cost_ns = 1'000'000;
+  graph.events[1].pinned = "collective";
   // 7 of the value's 100 bytes must go, at 7 % of its op.
   EXPECT_NEAR(static_cast<double>(lower_bound(graph, 210)), 70'000, 1);
+}
+
+TEST(LowerBound, ChargesTheWholeOpAlongAPath) {
+  StepGraph graph = chain_with_peak_in_the_gap();
+  graph.events[0].cost_ns = 1'000'000;
+  // There is room for one value of 100 bytes, and at event 2 the program holds the other.
+  EXPECT_EQ(lower_bound(graph, 210), 1'000'000);
 }
 
 TEST(LowerBound, IsEndlessBelowTheFloor) {
