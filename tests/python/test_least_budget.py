@@ -7,6 +7,8 @@ import random
 
 import pytest
 import tidemark
+from compatibility import all_rows
+from compatibility.harness import differences, find_range, run_row, state_of
 from counted_runs import assert_equal, assert_planned, run
 from training_loops import LOOPS
 
@@ -41,3 +43,18 @@ def test_the_least_budget_holds_however_long_ops_take() -> None:
 
         assert_equal(found, stock)
         assert_planned(found, least)
+
+
+def test_a_plan_from_elsewhere_lets_go_of_what_no_saved_tensor_wants_any_more() -> None:
+    # The first steps begin with other blocks alive: their dropped values hold what they are made
+    # from, and the least budget has no room for that once their saved tensors are gone.
+    row = all_rows()["slices_assigned"]
+    known = find_range(row)
+    plan = tidemark.plan(known.graph, known.least)
+
+    with tidemark.MemoryBudget(known.least, plan=plan) as budget:
+        found = run_row(row.make, budget, look=state_of)
+
+    assert differences(found, known.stock) == []
+    assert [step.kind for step in found.summaries][1:] == ["adapted"] + ["planned"] * 4
+    assert max(found.counted) <= known.least

@@ -376,7 +376,9 @@ void Step::release(SavedHandle& handle) noexcept {
   ValueState& value = *handle.value;
   if (handle.is_pending && --value.num_pending == 0) value.serving.reset();
   tape_.remove_handle(value);
-  if (value.num_handles == 0) value.kept.reset();
+  if (value.num_handles > 0) return;
+  value.kept.reset();
+  value.anchors.clear();
 }
 
 // ---- what counts
