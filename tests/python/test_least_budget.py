@@ -45,10 +45,18 @@ def test_the_least_budget_holds_however_long_ops_take() -> None:
         assert_planned(found, least)
 
 
-def test_a_plan_from_elsewhere_lets_go_of_what_no_saved_tensor_wants_any_more() -> None:
-    # The first steps begin with other blocks alive: their dropped values hold what they are made
-    # from, and the least budget has no room for that once their saved tensors are gone.
-    row = all_rows()["slices_assigned"]
+@pytest.mark.parametrize(
+    "name",
+    [
+        "slices_assigned",  # what is dropped loses its last saved tensor before the peak
+        "multihead_attention_with_added_keys",  # ... and only after it
+        "hessian_vector_products",  # ... and not at all: a graph outlives the step
+    ],
+)
+def test_a_plan_from_elsewhere_holds_in_the_steps_before_its_own(name: str) -> None:
+    # They begin with other blocks alive: what the plan drops is secured by what it is made from,
+    # and the least budget has no room for more than the plan takes.
+    row = all_rows()[name]
     known = find_range(row)
     plan = tidemark.plan(known.graph, known.least)
 
@@ -56,5 +64,5 @@ def test_a_plan_from_elsewhere_lets_go_of_what_no_saved_tensor_wants_any_more() 
         found = run_row(row.make, budget, look=state_of)
 
     assert differences(found, known.stock) == []
-    assert [step.kind for step in found.summaries][1:] == ["adapted"] + ["planned"] * 4
+    assert found.summaries[1].kind == "adapted"
     assert max(found.counted) <= known.least

@@ -1,6 +1,7 @@
 #include "tidemark/runtime/eviction.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,7 @@ std::vector<ValueKey> evict(Tape& tape, Bytes bytes) {
     if (freed >= bytes) break;
     if (!search.is_recomputable(value->key)) continue;
     value->anchors = search.anchors(value->key);
+    value->has_spare_anchors = false;
     for (const Ref& anchor : value->anchors) {
       const SeenStorage& seen = *anchor.seen();
       if (seen.version == kNone) held.push_back({seen.block, tape.block(seen.block).version});
@@ -53,6 +55,23 @@ std::vector<ValueKey> evict(Tape& tape, Bytes bytes) {
     freed += tape.block(value->key.block).bytes;
   }
   return held;
+}
+
+std::vector<ValueState*> less_than_their_anchors(Tape& tape) {
+  std::vector<ValueState*> values;
+  std::unordered_set<const SeenStorage*> anchors;
+  Bytes spared = 0;
+  tape.values().for_each([&](ValueState& value) {
+    if (value.anchors.empty() || value.num_handles == 0) return;
+    values.push_back(&value);
+    spared -= tape.block(value.key.block).bytes;
+    for (const Ref& anchor : value.anchors) {
+      if (!anchors.insert(anchor.seen()).second) continue;
+      spared += tape.block(anchor.seen()->block).bytes;
+    }
+  });
+  if (spared <= 0) values.clear();
+  return values;
 }
 
 }  // namespace tidemark

@@ -17,4 +17,8 @@ namespace tidemark {
 // recomputed from is held until it is restored; returns what is held as recorded.
 std::vector<ValueKey> evict(Tape& tape, Bytes bytes);
 
+// Values that saved tensors want and that are not in memory, if all of them are less than all that
+// they would be made from; else none.
+std::vector<ValueState*> less_than_their_anchors(Tape& tape);
+
 }  // namespace tidemark

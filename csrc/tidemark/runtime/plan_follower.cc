@@ -250,7 +250,10 @@ std::vector<Action> PlanFollower::possible_part(const std::vector<Action>& asked
       possible.push_back(action);
     } else if (search.is_recomputable(key)) {
       possible.push_back(action);
-      if (!is_keep) hold_anchors(tape_.value(key), search);
+      if (is_keep) continue;
+      ValueState& value = tape_.value(key);
+      hold_anchors(value, search);
+      value.has_spare_anchors = true;
     }
   }
   return possible;
@@ -258,6 +261,7 @@ std::vector<Action> PlanFollower::possible_part(const std::vector<Action>& asked
 
 void PlanFollower::hold_anchors(ValueState& value, AnchorSearch& search) {
   value.anchors = search.anchors(value.key);
+  value.has_spare_anchors = false;
   for (const Ref& anchor : value.anchors) {
     const SeenStorage& seen = *anchor.seen();
     if (recorder_ == nullptr || seen.version != kNone) continue;

@@ -51,6 +51,7 @@ StepOutcome Step::end(bool aborted) {
   leave_tap();
   set_saved_tensor_factory(nullptr);
   if (!is_tail_left_ && !aborted) follower_.step_ended();
+  if (!aborted) trade_anchors_for_values();
   StepOutcome outcome;
   outcome.kind = follower_.kind();
   outcome.peak_bytes = allocator().peak_bytes();
@@ -217,7 +218,8 @@ void Step::restore_dependants(const TapedOp& writer) {
   }
   std::vector<ValueState*> dropped;
   tape_.values().for_each([&](ValueState& value) {
-    if (value.is_dropped && value.num_handles > 0 && !tape_.is_resident(value.key)) {
+    if (value.is_dropped && value.num_handles > 0 && !tape_.is_resident(value.key) &&
+        !is_lost(value)) {
       dropped.push_back(&value);
     }
   });
@@ -239,6 +241,7 @@ void Step::restore(ValueState& value) {
   const Busy busy(is_busy_);
   Ref ref = tape_.find(value.key);
   if (!ref) {
+    if (is_lost(value)) refuse(tape_.block(value.key.block).bytes, given_up_bytes_);
     const auto ops = replay_closure(tape_, {value.key});
     RestoredValues restored = replay(tape_, ops, {value.key});
     num_restoring_replays_ += static_cast<std::int64_t>(ops.size());
@@ -248,6 +251,18 @@ void Step::restore(ValueState& value) {
   value.anchors.clear();
   tape_.set_dropped(value, false);
   value.last_use = tape_.num_ops();
+}
+
+// A graph that outlives the step would hold what its dropped values are made from, a batch maybe.
+void Step::trade_anchors_for_values() {
+  AnchorSearch search(tape_);
+  try {
+    for (ValueState* value : less_than_their_anchors(tape_)) {
+      if (search.is_recomputable(value->key)) restore(*value);
+    }
+  } catch (const BudgetExceeded&) {
+    exceeded_.reset();  // there is no room: the rest keeps its anchors
+  }
 }
 
 // ---- saved tensors
@@ -379,93 +394,6 @@ void Step::release(SavedHandle& handle) noexcept {
   if (value.num_handles > 0) return;
   value.kept.reset();
   value.anchors.clear();
-}
-
-// ---- what counts
-
-// Without a tape: every argument is looked at, and nearly always its deleter is enough.
-void Step::count_foreign_args(at::ArrayRef<c10::IValue> args) {
-  for (const auto& arg : args) {
-    visit_tensors(arg, [&](int, const at::Tensor& tensor) {
-      if (!is_plain(tensor)) return;
-      c10::StorageImpl* storage =
-          tensor.unsafeGetTensorImpl()->unsafe_storage().unsafeGetStorageImpl();
-      if (!StepAllocator::is_counted(*storage)) count_foreign(storage);
-    });
-  }
-}
-
-void Step::count_foreign_blocks() {
-  for (; num_blocks_counted_ < tape_.num_blocks(); ++num_blocks_counted_) {
-    const TapeBlock& block = tape_.block(num_blocks_counted_);
-    if (block.is_source && block.allocation == kNoAllocation) count_foreign(block.original->raw);
-  }
-}
-
-void Step::count_foreign(c10::StorageImpl* storage) {
-  const auto bytes = static_cast<Bytes>(storage->nbytes());
-  if (bytes == 0 || foreign_->contains(storage)) return;
-  if (is_tight(bytes)) make_room(missing_bytes(bytes));
-  foreign_->add(storage, bytes);
-  foreign_bytes_ += bytes;
-  if (follower_.is_following()) foreign_touches_.push_back({follower_.next_op(), bytes});
-  if (is_tight(0)) refuse(0);
-}
-
-// The plan's peak counts from the entry on what the recorded step touched first; such a storage
-// counts from its touch on.
-Bytes Step::promised_bytes() const {
-  const PlanScript& script = *follower_.script();
-  Bytes promised = script.plan().peak_bytes;
-  Bytes touched = 0;
-  for (const auto& [num_ops, bytes] : foreign_touches_) {
-    touched += bytes;
-    promised = std::max(promised, touched + script.peak_from(num_ops));
-  }
-  return promised - script.entry_bytes() + entry_bytes_;
-}
-
-// How far the budget would be passed with `bytes` more; negative: how much is left.
-Bytes Step::missing_bytes(Bytes bytes) const {
-  return allocator().live_bytes() + bytes - options_.limit;
-}
-
-bool Step::is_tight(Bytes bytes) const {
-  return options_.limit != std::numeric_limits<Bytes>::max() && missing_bytes(bytes) > 0;
-}
-
-void Step::refuse(Bytes bytes) {
-  exceeded_ =
-      BudgetExceededInfo{options_.limit, missing_bytes(bytes), bytes,
-                         watcher_ == nullptr ? "" : watcher_->current_op(), optimizer_had_begun_};
-  throw BudgetExceeded(*exceeded_);
-}
-
-void Step::make_room(Bytes bytes) {
-  if (is_making_room_) return;
-  const Busy making_room(is_making_room_);
-  const Busy busy(is_busy_);
-  manage_all();
-  follower_.note_eviction();
-  for (const ValueKey anchor : evict(tape_, bytes)) {
-    if (watcher_ != nullptr) watcher_->recorder().refer(anchor);
-  }
-}
-
-void Step::before_allocate(Bytes bytes) {
-  if (!is_tight(bytes)) return;
-  make_room(missing_bytes(bytes));
-  if (is_tight(bytes)) refuse(bytes);
-}
-
-void Step::after_allocate(AllocationId id, Bytes bytes) {
-  if (watcher_ != nullptr && !is_busy_) watcher_->recorder().allocated(id, bytes);
-}
-
-void Step::after_free(AllocationId id, Bytes bytes) noexcept {
-  if (watcher_ == nullptr) return;
-  if (id < first_allocation_) died_of_entry_.push_back(id);
-  watcher_->recorder().freed(id, bytes, is_busy_);
 }
 
 }  // namespace tidemark

@@ -110,6 +110,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   void note_writes(const OpFacts& facts, at::ArrayRef<c10::IValue> args);
   void restore_dependants(const TapedOp& writer);
   void restore(ValueState& value);
+  void trade_anchors_for_values();
 
   void count_foreign_args(at::ArrayRef<c10::IValue> args);
   void count_foreign_blocks();
@@ -117,8 +118,10 @@ class Step final : public std::enable_shared_from_this<Step>,
   Bytes missing_bytes(Bytes bytes) const;
   Bytes promised_bytes() const;
   bool is_tight(Bytes bytes) const;
-  [[noreturn]] void refuse(Bytes bytes);
+  [[noreturn]] void refuse(Bytes bytes, Bytes missing);
+  bool is_lost(const ValueState& value);
   void make_room(Bytes bytes);
+  void give_up_anchors(Bytes enough);
 
   // A storage of somebody else's that counts from here on.
   struct ForeignTouch {
@@ -143,7 +146,8 @@ class Step final : public std::enable_shared_from_this<Step>,
   std::int32_t num_blocks_counted_ = 0;
   AllocationId first_allocation_ = 0;
   Bytes entry_bytes_ = 0;
-  Bytes foreign_bytes_ = 0;  // first touched in this step
+  Bytes foreign_bytes_ = 0;   // first touched in this step
+  Bytes given_up_bytes_ = 0;  // of anchors that the budget had no room for
   std::vector<ForeignTouch> foreign_touches_;
   bool is_active_ = false;
   bool is_away_ = false;   // a backward called in another thread runs, or was the last to run

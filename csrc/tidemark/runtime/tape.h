@@ -160,10 +160,11 @@ struct ValueState {
   Ref serving;              // restored for handles about to be served
   SeenStorage* restored = nullptr;
   int num_handles = 0;
-  int num_pending = 0;        // handles of the current unpack event not served yet
-  std::int64_t last_use = 0;  // forward ops seen when it was packed or restored last
-  std::vector<Ref> anchors;   // evicted: what it is recomputed from and cannot be itself
-  bool is_dropped = false;    // handles packed from now on are born dropped
+  int num_pending = 0;             // handles of the current unpack event not served yet
+  std::int64_t last_use = 0;       // forward ops seen when it was packed or restored last
+  std::vector<Ref> anchors;        // evicted: what it is recomputed from and cannot be itself
+  bool is_dropped = false;         // handles packed from now on are born dropped
+  bool has_spare_anchors = false;  // dropped by a plan, which restores it from what it keeps
 };
 
 // Returns whether `tensor` is a dense CPU tensor with a storage of its own and no wrapper.
