@@ -8,7 +8,7 @@ import counting_allocator
 import pytest
 import tidemark
 import torch
-from test_arena import bits_of, make, plain, resident_bytes
+from arena_loops import bits_of, make, plain, resident_bytes
 from torch import nn
 
 CALLS = 100

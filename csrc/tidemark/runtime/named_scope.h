@@ -1,7 +1,9 @@
 // scope: names the part of the program that runs, as module paths do in Python.
 //
-//   auto named = tidemark::scope("encoder");    // until it goes out of scope; they nest:
-//   "encoder.0" auto hidden = encoder->forward(x);
+//   {
+//     auto named = tidemark::scope("encoder");  // until it goes out of scope; scopes nest
+//     hidden = encoder->forward(x);
+//   }
 //
 // Ops of watched steps carry the name in graphs, reports and errors; those of backward carry the
 // one of their forward. It costs a string append, and changes nothing else.
