@@ -44,12 +44,20 @@ bool BudgetTree::is_near_floor(Bytes budget) const {
   return is_small_ || budget - floor_ <= range_ / parts;
 }
 
+Bytes BudgetTree::least_bytes() {
+  Bytes least = least_.plan().peak_bytes();
+  if (!search_.is_stopped()) return least;
+  for (const auto& [budget, found] : plans_)
+    if (found) least = std::min(least, found->peak_bytes());
+  return least;
+}
+
 // The cheapest plan for the least budget.
 const Found& BudgetTree::at_least() {
   if (at_least_) return *at_least_;
   at_least_ = least_.plan();
   if (!search_.is_stopped())
-    at_least_ = search_.run(least_bytes(), &least_.plan(), everything_kept_, 0);
+    at_least_ = search_.run(least_.plan().peak_bytes(), &least_.plan(), everything_kept_, 0);
   return *at_least_;
 }
 
@@ -58,7 +66,7 @@ const Found* BudgetTree::look_between(const Between& between, Bytes budget) {
   std::optional<Found>& found = place->second;
   if (is_new) {
     found = search_.run(budget, between.below, *between.above, between.depth);
-    if (between.below == nullptr && is_near_floor(budget) && least_bytes() <= budget &&
+    if (between.below == nullptr && is_near_floor(budget) && least_.plan().peak_bytes() <= budget &&
         (!found || found->cost_ns() > at_least().cost_ns()))
       found = at_least();
   }
@@ -84,7 +92,7 @@ const Found* BudgetTree::best_within(Bytes budget) {
     }
   }
   if (between.below != nullptr) return between.below;
-  return budget >= floor_ && least_bytes() <= budget ? &at_least() : nullptr;
+  return budget >= floor_ && least_.plan().peak_bytes() <= budget ? &at_least() : nullptr;
 }
 
 }  // namespace tidemark

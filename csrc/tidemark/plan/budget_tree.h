@@ -29,8 +29,8 @@ class TIDEMARK_API BudgetTree {
   // Returns the plan for `budget`, or nothing.
   const Found* best_within(Bytes budget);
 
-  // Returns the least budget that has a plan.
-  Bytes least_bytes() { return least_.plan().peak_bytes(); }
+  // Returns the least budget that has a plan, or once the search was told to stop the least known.
+  Bytes least_bytes();
 
  private:
   // Two neighbouring answers: budgets from `from` on have `below`, from above's peak on `above`.

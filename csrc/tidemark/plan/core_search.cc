@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "tidemark/plan/floor.h"
 #include "tidemark/plan/online_planner.h"
 #include "tidemark/plan/ruin.h"
 
@@ -27,6 +28,14 @@ constexpr double kSlack = 1.2;
 // one from scratch is tried: its time is that of all cuts times all values.
 constexpr std::int64_t kFitWork = 2;
 constexpr int kMostEventsToFit = 10000;
+// Below so many times the floor the frontier program and the budget continuation take part if so
+// much may be left to win; further up only where there is no plan.
+constexpr double kNearFloor = 2.5;
+constexpr double kWorthDescent = 0.05;
+// What both may take for all budgets together, in multiples of what ruin and recreate may for one.
+constexpr std::int64_t kNearFloorWork = 30;
+// Passes of the executor where nothing else has found a plan: in large steps not all of them.
+constexpr int kEventsTimesForcedPasses = 100000;
 // Beyond so many the schedules of published policies take too long to simulate.
 constexpr int kMostEventsToAsk = 100000;
 constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
@@ -67,8 +76,17 @@ constexpr double kShares[kPoolSize] = {0.5, 0.25, 0.25};
 
 }  // namespace
 
+const CoreSearch::Skeleton CoreSearch::kSkeletons[] = {
+    {50, 1}, {50, 1.15}, {50, 0.9}, {100, 1}, {100, 1.3}, {100, 0.85}, {50, 1.75}, {100, 2.1}};
+
 CoreSearch::CoreSearch(Workbench& bench, CoreOptions options)
-    : bench_(bench), options_(std::move(options)), residency_(bench.facts()), repair_(residency_) {}
+    : bench_(bench),
+      options_(std::move(options)),
+      floor_bytes_(memory_floor(bench.problem()).bytes),
+      residency_(bench.facts()),
+      repair_(residency_),
+      continuation_(residency_, repair_),
+      near_floor_work_(options_.with_descents ? kNearFloorWork * options_.work : 0) {}
 
 int CoreSearch::num_events() const { return bench_.problem().graph().num_events(); }
 
@@ -125,6 +143,45 @@ void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
                    .most_work = kFitWork * options_.work,
                    .cuts_per_clean_up = cuts_per_clean_up}))
     offer("mincut");
+}
+
+// Where the quick ways find nothing or, next to the floor, nothing good.
+void CoreSearch::construct_near_floor(const Found& above) {
+  const std::int64_t begin = residency_.work();
+  for (const Skeleton& skeleton : kSkeletons)
+    if (is_near_floor() && residency_.work() - begin < near_floor_work_ / 2) follow(skeleton);
+  near_floor_work_ -= residency_.work() - begin;
+  if (is_near_floor()) descend(above);
+}
+
+bool CoreSearch::is_near_floor() const {
+  const bool is_of_size = num_events() >= kSmall && num_events() <= kMostEventsToFit;
+  if (!is_of_size || is_stopped() || near_floor_work_ <= 0) return false;
+  const auto near = static_cast<Bytes>(kNearFloor * static_cast<double>(floor_bytes_));
+  return pool_.empty() || (budget_ < near && most_gain() > kWorthDescent);
+}
+
+// Skeletons are rough, so they are made to fit afterwards, whatever they are made for.
+void CoreSearch::follow(const Skeleton& skeleton) {
+  const auto bytes = static_cast<Bytes>(skeleton.share * static_cast<double>(budget_));
+  const auto schedule = bench_.frontier_program(skeleton.windows).schedule(bytes);
+  if (!schedule) return;
+  residency_.load(*schedule);
+  if (repair_.fit({.budget = budget_, .most_cost_ns = most_cost_ns(), .most_work = options_.work}))
+    offer("mincut");
+}
+
+void CoreSearch::descend(const Found& above) {
+  const std::int64_t begin = residency_.work();
+  continuation_.begin_with(above.candidate.schedule, above.peak_bytes(), above.cost_ns());
+  const Continuation::Rung* rung = continuation_.reach({.budget = budget_,
+                                                        .work = near_floor_work_,
+                                                        .repair_work = options_.work,
+                                                        .stop = options_.stop});
+  near_floor_work_ -= residency_.work() - begin;
+  if (rung == nullptr) return;
+  residency_.load(rung->schedule);
+  offer("mincut");
 }
 
 void CoreSearch::fit_from_scratch(double share) {
@@ -188,12 +245,14 @@ void CoreSearch::meet_rivals() {
 // for a little less may fit, and without costs in its score it does not hang on how they were
 // measured.
 void CoreSearch::construct_by_force() {
+  int num_left = 1 + kEventsTimesForcedPasses / num_events();
+  const auto is_needed = [&] { return pool_.empty() && !is_done() && num_left-- > 0; };
   for (double share : {1.0, 0.97, 0.94, 0.9}) {
     const auto limit = static_cast<Bytes>(static_cast<double>(budget_) * share);
     for (double beta : {1.0, 0.5, 0.0})
-      if (pool_.empty() && !is_done()) follow({.beta = beta, .gamma = 0}, 0, limit);
+      if (is_needed()) follow({.beta = beta, .gamma = 0}, 0, limit);
     for (const LookaheadParameters& parameters : lookahead_parameters())
-      if (pool_.empty() && !is_done()) follow(parameters, 0, limit);
+      if (is_needed()) follow(parameters, 0, limit);
   }
 }
 
@@ -232,6 +291,7 @@ std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Fou
   if (!is_between_neighbours(below, above)) construct(depth);
   if (pool_.empty()) tighten(above, 8);
   meet_rivals();
+  construct_near_floor(above);
   if (pool_.empty()) construct_by_force();
   improve();
   for (Kept& kept : pool_) {

@@ -1,10 +1,11 @@
 // CoreSearch: the cheapest schedule for one budget, from all constructors, cheapest first.
 //
-// The plans for a little less and a little more memory are loosened and tightened (budget
-// continuation); the greedy repair starts from everything kept; the look-ahead executor follows
-// keep sets of several sizes, other ones in every search; where much is left to win the published
-// policies are asked; ruin and recreate goes on from the best. Whoever comes within a hair of the
-// lower bound ends the search. All of them work on one Residency; the winner is simulated.
+// The plans for a little less and a little more memory are loosened and tightened; the greedy
+// repair starts from everything kept; the look-ahead executor follows keep sets of several sizes,
+// other ones in every search; where much is left to win the published policies are asked, and next
+// to the floor of large steps the frontier program (frontier_program.h) and a descent in small
+// steps (continuation.h); ruin and recreate goes on from the best. Whoever comes within a hair of
+// the lower bound ends the search. All of them work on one Residency; the winner is simulated.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "tidemark/base/export.h"
+#include "tidemark/plan/continuation.h"
 #include "tidemark/plan/policies.h"
 #include "tidemark/plan/repair.h"
 #include "tidemark/plan/residency.h"
@@ -31,6 +33,8 @@ struct CoreOptions {
   std::int64_t work = 0;
   // Whether the schedules of other policies take part.
   bool with_baselines = true;
+  // Whether the frontier program and the budget continuation do, near the floor of large steps.
+  bool with_descents = true;
   Stop stop;
   // Told before every search of a budget.
   std::function<void(const Progress&)> told;
@@ -53,6 +57,12 @@ class TIDEMARK_API CoreSearch {
   std::int64_t work() const noexcept { return residency_.work(); }
 
  private:
+  // A schedule of the frontier program: its windows, and the part of the budget it is made for.
+  struct Skeleton {
+    int windows = 0;
+    double share = 0;
+  };
+  static const Skeleton kSkeletons[8];
   struct Kept {
     Schedule schedule;
     Nanoseconds cost_ns = 0;
@@ -63,6 +73,10 @@ class TIDEMARK_API CoreSearch {
   void meet_rivals();
   void loosen(const Found& below);
   void tighten(const Found& above, int cuts_per_clean_up);
+  void construct_near_floor(const Found& above);
+  bool is_near_floor() const;
+  void follow(const Skeleton& skeleton);
+  void descend(const Found& above);
   void fit_from_scratch(double share);
   void follow(const LookaheadParameters& parameters, double share, Bytes limit);
   void improve();
@@ -77,8 +91,11 @@ class TIDEMARK_API CoreSearch {
 
   Workbench& bench_;
   CoreOptions options_;
+  Bytes floor_bytes_;
   Residency residency_;
   Repair repair_;
+  Continuation continuation_;
+  std::int64_t near_floor_work_;
   Bytes budget_ = 0;
   Nanoseconds least_cost_ns_ = 0;  // never cheaper than the plan for more memory
   Nanoseconds bound_ns_ = 0;

@@ -24,7 +24,10 @@ StepGraph with_one_cost(StepGraph graph) {
 }  // namespace
 
 LeastFeasible::LeastFeasible(const Problem& problem, Bytes floor, CoreOptions options)
-    : problem_(problem), floor_(floor), options_(std::move(options)) {}
+    : problem_(problem), floor_(floor), options_(std::move(options)) {
+  // It asks for many budgets that have no plan, which all take their time to say so.
+  options_.with_descents = false;
+}
 
 const Found& LeastFeasible::plan() {
   if (!found_) found_ = search();

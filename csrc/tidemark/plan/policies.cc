@@ -98,4 +98,8 @@ const std::vector<Candidate>& Workbench::candidates(const ReadyPolicy& policy) {
   return place->second;
 }
 
+const FrontierProgram& Workbench::frontier_program(int windows) {
+  return frontier_programs_.try_emplace(windows, problem_, windows).first->second;
+}
+
 }  // namespace tidemark

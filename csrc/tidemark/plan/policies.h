@@ -15,6 +15,7 @@
 
 #include "tidemark/plan/bound.h"
 #include "tidemark/plan/candidate.h"
+#include "tidemark/plan/frontier_program.h"
 #include "tidemark/plan/lookahead.h"
 #include "tidemark/plan/problem.h"
 #include "tidemark/plan/residency.h"
@@ -38,6 +39,8 @@ class TIDEMARK_API Workbench {
   const Lookahead& lookahead() const noexcept { return lookahead_; }
   LowerBound& bound() noexcept { return bound_; }
   Rivals& rivals() noexcept { return rivals_; }
+  // Made when first asked for.
+  const FrontierProgram& frontier_program(int windows);
   // All schedules of a policy, simulated. Made when first asked for.
   const std::vector<Candidate>& candidates(const ReadyPolicy& policy);
 
@@ -48,6 +51,7 @@ class TIDEMARK_API Workbench {
   LowerBound bound_;
   Rivals rivals_;
   std::map<std::string_view, std::vector<Candidate>> candidates_;  // by policy
+  std::map<int, FrontierProgram> frontier_programs_;               // by windows
 };
 
 // A plan in the making, and who found it.
