@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-Figures = defaultdict[float, list[bool]]
-_FIGURES = pytest.StashKey[Figures]()
+_WATCHED = "watched steps inside"
+
+NoteWatched = Callable[[float, bool], None]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -21,22 +22,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in full]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_FIGURES] = defaultdict(list)
-
-
 @pytest.fixture
-def watched_inside(request: pytest.FixtureRequest) -> Figures:
-    """Per share of the range, which watched steps stayed inside; printed at the end."""
-    return request.config.stash[_FIGURES]
+def note_watched(record_property: Callable[[str, object], None]) -> NoteWatched:
+    """Notes at which share of the range a step was watched, and whether it stayed inside.
+
+    Counted at the end, wherever the test ran.
+    """
+    return lambda share, is_inside: record_property(_WATCHED, (share, is_inside))
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    for share, inside in sorted(config.stash[_FIGURES].items()):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    watched: defaultdict[float, list[bool]] = defaultdict(list)
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == _WATCHED:
+                watched[value[0]].append(value[1])
+    for share, inside in sorted(watched.items()):
         terminalreporter.write_line(
-            f"watched steps inside at {share} of the range: {sum(inside)} of {len(inside)}"
+            f"{_WATCHED} at {share} of the range: {sum(inside)} of {len(inside)}"
         )
 
 

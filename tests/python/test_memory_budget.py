@@ -11,7 +11,7 @@ import counting_allocator
 import pytest
 import tidemark
 import torch
-from conftest import Figures
+from conftest import NoteWatched
 from counted_runs import Run, assert_equal, assert_planned, run, snapshot, train
 from training_loops import LOOPS, Loop
 
@@ -90,7 +90,7 @@ def watch(
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
 def test_a_watched_step_is_inside_or_says_what_is_missing(
-    case: Case, share: float, watched_inside: Figures
+    case: Case, share: float, note_watched: NoteWatched
 ) -> None:
     memory = int(case.least + share * (case.graph.peak_bytes - case.least))
     gc.collect()
@@ -102,7 +102,7 @@ def test_a_watched_step_is_inside_or_says_what_is_missing(
             x, y = loop.next_batch()
             counting_allocator.reset_peak()
             missing = watch(budget, loop, x, y)
-            watched_inside[share].append(missing is None)
+            note_watched(share, missing is None)
             assert missing is None or missing > 0
             assert counting_allocator.peak() - before <= memory
 
