@@ -19,6 +19,11 @@ class PointerMap {
  public:
   std::size_t size() const noexcept { return size_; }
 
+  // Makes room for so many entries at once.
+  void reserve(std::size_t size) {
+    while (2 * size >= mask_) grow();
+  }
+
   // The value at `key`, or nullptr.
   Value* find(const void* key) noexcept {
     if (slots_.empty()) return nullptr;

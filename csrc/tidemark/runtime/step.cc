@@ -42,6 +42,7 @@ void Step::begin() {
   if (options_.check_writes) write_check_ = std::make_unique<WriteCheck>(tape_);
   is_active_ = true;
   is_taped_ = options_.record || follower_.drops_anything();
+  if (is_taped_ && options_.script != nullptr) tape_.expect(options_.script->ops().size());
   allocator().set_observer(this, /*wants_blocks=*/options_.record);
   set_saved_tensor_factory(is_taped_ ? this : nullptr);
   enter_tap(this);

@@ -121,6 +121,12 @@ Geometry geometry_of(const at::Tensor& tensor, std::pmr::memory_resource& memory
   return geometry;
 }
 
+void Tape::expect(std::size_t num_ops) {
+  ops_.reserve(num_ops);
+  by_forward_number_.reserve(num_ops);  // about one block per op
+  by_storage_.reserve(num_ops);
+}
+
 SeenStorage* Tape::add_block(c10::StorageImpl* impl, bool is_source) {
   const auto index = static_cast<std::int32_t>(blocks_.size());
   SeenStorage& seen = storages_.emplace_back(impl, index, kNone);

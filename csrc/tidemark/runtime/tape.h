@@ -190,6 +190,9 @@ class Tape {
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;
 
+  // Makes room at once for about so many ops.
+  void expect(std::size_t num_ops);
+
   // The block and version `tensor` shows now; an unknown storage becomes a source.
   ValueKey touch(const at::Tensor& tensor);
   // As touch, for a tensor that an op is about to write. A storage that was given other memory

@@ -25,6 +25,17 @@ TEST(PointerMapTest, AssignsAgain) {
   EXPECT_EQ(map.size(), 1u);
 }
 
+TEST(PointerMapTest, KeepsItsEntriesWhenRoomIsMade) {
+  PointerMap<int> map;
+  for (int i = 1; i <= 20; ++i) map.insert_or_assign(address(i), i);
+  map.reserve(1000);
+  EXPECT_EQ(map.size(), 20u);
+  for (int i = 1; i <= 20; ++i) EXPECT_EQ(*map.find(address(i)), i);
+  int* const first = map.find(address(1));
+  for (int i = 21; i <= 1000; ++i) map.insert_or_assign(address(i), i);
+  EXPECT_EQ(map.find(address(1)), first);  // it did not grow again
+}
+
 // Few addresses and many operations: probe runs form, wrap around and are cut by erasing.
 TEST(PointerMapTest, AgreesWithAStandardMapUnderRandomUse) {
   std::mt19937 random(7);
