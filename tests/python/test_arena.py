@@ -235,6 +235,30 @@ def test_what_the_last_step_left_elsewhere_needs_no_room_twice(keeps_gradients: 
         assert summary.height > gradients
 
 
+def test_what_unserved_steps_left_elsewhere_needs_no_room_twice_either() -> None:
+    """Unserved while something big lives, and served when that has gone for a while."""
+    stock, graph = run(leaves_its_gradients, None, 16), graph_of(leaves_its_gradients)
+    gradients = sum(p.nbytes for p in make().model.parameters())
+    why_not: list[str] = []
+    ballast: list[torch.Tensor] = []
+
+    def step(loop: Loop) -> None:
+        if loop.step == 8:
+            ballast.clear()
+        why_not.append(budget.arena.why_not)
+        leaves_its_gradients(loop)
+
+    memory = graph.peak_bytes + gradients // 2
+    with tidemark.MemoryBudget(memory, arena="poison", policy="keep_all") as budget:
+        ballast.append(torch.ones(gradients // 8 - 16))  # of four bytes each: little is left
+        assert_same(run(step, budget, 16), stock)
+        summary = budget.arena
+    assert "above the budget" in why_not[FIRST_SERVED + 1]
+    assert len(set(why_not[FIRST_SERVED + 1 : 9])) == 1
+    assert set(why_not[12:]) == {""}
+    assert summary.num_fallen_back == 0
+
+
 @pytest.mark.parametrize("program", [wide, keeps_its_output], ids=lambda step: step.__name__)
 def test_the_arena_and_all_outside_it_are_within_the_budget(counter: None, program: Step) -> None:
     import counting_allocator

@@ -23,6 +23,13 @@ struct AllocationTrace::Made {
   c10::DeleterFnPtr deleter;
 };
 
+AllocationTrace::AllocationTrace(const AllocationTrace& known)
+    : std::enable_shared_from_this<AllocationTrace>(),
+      under_(known.under_),
+      blocks_(known.blocks_),
+      live_bytes_(known.live_bytes_),
+      num_steps_(2) {}
+
 void AllocationTrace::begin_step() {
   std::lock_guard guard(mutex_);
   ++step_;
@@ -55,16 +62,38 @@ Time AllocationTrace::tick(Bytes live_bytes) {
 
 c10::DataPtr AllocationTrace::allocate(std::size_t bytes) {
   c10::DataPtr memory = under_.allocate(bytes);
+  std::lock_guard guard(mutex_);
+  const auto size = static_cast<Bytes>(bytes);
+  if (is_complete()) {
+    if (!outlives(size)) return memory;
+    return note(std::move(memory), next_ - 1);
+  }
+  const Time now = tick(StepAllocator::instance().live_bytes() + size);
+  blocks_[1].push_back({.bytes = size, .begin = now, .end = {}, .end_of_last = {}});
+  return note(std::move(memory), blocks_[1].size() - 1);
+}
+
+c10::DataPtr AllocationTrace::note(c10::DataPtr memory, std::size_t index) {
   void* const data = memory.get();
   const c10::Device device = memory.device();
   const c10::DeleterFnPtr deleter = memory.get_deleter();
-  std::lock_guard guard(mutex_);
-  const auto size = static_cast<Bytes>(bytes);
-  const Time now = tick(StepAllocator::instance().live_bytes() + size);
-  blocks_[1].push_back({.bytes = size, .begin = now, .end = {}, .end_of_last = {}});
-  auto* made =
-      new Made{shared_from_this(), step_, blocks_[1].size() - 1, memory.release_context(), deleter};
+  auto* made = new Made{shared_from_this(), step_, index, memory.release_context(), deleter};
   return {data, made, &free_block, device};
+}
+
+// Of the allocation that comes next in a step that is followed. From the first one on that is not
+// the noted one, none is known.
+bool AllocationTrace::outlives(Bytes bytes) {
+  const std::vector<TracedBlock>& blocks = blocks_[1];
+  if (next_ == blocks.size()) return false;
+  if (blocks[next_].bytes != bytes) {
+    next_ = blocks.size();
+    return false;
+  }
+  const std::size_t index = next_++;
+  if (blocks[index].end) return false;
+  outliving_.insert(index);
+  return true;
 }
 
 void AllocationTrace::free_block(void* block) {

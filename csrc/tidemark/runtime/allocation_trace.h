@@ -4,6 +4,9 @@
 // and when it dies. Two steps in a row are needed: only the second one shows how long what outlives
 // the first lives on. Time is counted in events, one per block made or freed.
 //
+// A copy of a complete one follows a further step, which is taken to be like those noted: it only
+// finds out what that step leaves behind.
+//
 // THREADS: steps begin and end, and blocks are made, by one thread at a time; freed by any.
 #pragma once
 
@@ -27,6 +30,8 @@ class AllocationTrace final : public c10::Allocator,
   // `under`: where blocks come from; must outlive all of them. Owned by a shared_ptr: blocks that
   // live on keep it.
   explicit AllocationTrace(c10::Allocator& under) : under_(under) {}
+  // Follows the step that runs from now on. REQUIRES: is_complete() of `known`.
+  AllocationTrace(const AllocationTrace& known);
 
   void begin_step();
   // `went_as_planned`: if not, the step is forgotten, and so is the one before.
@@ -55,6 +60,8 @@ class AllocationTrace final : public c10::Allocator,
  private:
   struct Made;  // a block that lives
   Time tick(Bytes live_bytes);
+  c10::DataPtr note(c10::DataPtr memory, std::size_t index);
+  bool outlives(Bytes bytes);
   void note_end(std::int64_t step, std::size_t index);
   void note_late_end(std::int64_t step, std::size_t index);
   static void free_block(void* block);
@@ -70,6 +77,7 @@ class AllocationTrace final : public c10::Allocator,
   std::set<std::size_t> outliving_;  // from is_complete() on: blocks of the last step that live
   PlannedArena* heir_ = nullptr;     // which has slots reserved for them; these keep it
   std::size_t heir_begin_ = 0;       // its slot of the first block
+  std::size_t next_ = 0;             // block of the step that is followed
   bool is_running_ = false;
 };
 

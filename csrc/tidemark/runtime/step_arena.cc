@@ -26,11 +26,20 @@ c10::Allocator* StepArena::begin_step(const Options& options) {
   missing_bytes_ = 0;
   is_serving_ = plan_ && can_serve(options);
   if (is_serving_) return arena_.get();
+  if (plan_ && plan_->height() > 0) return follow();
   if (plan_ || num_learned_ == kMostLearned) return nullptr;
   why_not_ = "what the step allocates is being learned";
   if (trace_ == nullptr) trace_ = std::make_shared<AllocationTrace>(under_);
   trace_->begin_step();
   return trace_.get();
+}
+
+// What a step that is not served leaves outside is room that the next one does not need twice.
+// Addresses are reserved for it, which only a new arena can.
+c10::Allocator* StepArena::follow() {
+  arena_.reset();
+  learned_ = std::make_shared<AllocationTrace>(*learned_);
+  return learned_.get();
 }
 
 bool StepArena::can_serve(const Options& options) {
@@ -49,9 +58,10 @@ bool StepArena::can_serve(const Options& options) {
     return false;
   }
   ++counts_.mappings;
-  if (options.limit != kNoLimit && learned_ != nullptr)
+  if (options.limit != kNoLimit) {
     learned_->reserve_outliving(*plan_, *arena_);
-  learned_.reset();
+    learned_ = std::make_shared<AllocationTrace>(*learned_);  // what it knew is this arena's
+  }
   return arena_->begin_step();
 }
 
@@ -59,20 +69,18 @@ bool StepArena::can_serve(const Options& options) {
 // slots of what the last step left outside.
 bool StepArena::fits(Bytes limit) {
   if (limit == kNoLimit) return true;
-  if (excess(limit) > 0 && learned_ != nullptr && has_overlaps_) plan_two_steps();
+  if (excess(limit) > 0 && has_overlaps_) plan_two_steps();
   missing_bytes_ = std::max<Bytes>(excess(limit), 0);
   if (missing_bytes_ == 0) return true;
   const Bytes outside = limit + missing_bytes_ - plan_->height();
   why_not_ = "its height of " + format_bytes(plan_->height()) + " and " + format_bytes(outside) +
              " outside it are " + format_bytes(missing_bytes_) + " above the budget";
-  give_back_pages();
   return false;
 }
 
 Bytes StepArena::excess(Bytes limit) const {
-  const Bytes inside = arena_ != nullptr     ? arena_->server().live_bytes()
-                       : learned_ != nullptr ? learned_->outliving_bytes(*plan_)
-                                             : 0;
+  const Bytes inside =
+      arena_ != nullptr ? arena_->server().live_bytes() : learned_->outliving_bytes(*plan_);
   const Bytes outside = StepAllocator::instance().live_bytes() - inside + outside_growth_;
   return outside + plan_->height() - limit;
 }

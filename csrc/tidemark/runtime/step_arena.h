@@ -61,6 +61,7 @@ class StepArena {
 
  private:
   bool can_serve(const Options& options);
+  c10::Allocator* follow();
   bool fits(Bytes limit);
   // Bytes by which the step that begins would pass the limit, not positive if it would not.
   Bytes excess(Bytes limit) const;
@@ -70,9 +71,11 @@ class StepArena {
 
   c10::Allocator& under_;
   ArenaCounts& counts_;
-  std::shared_ptr<AllocationTrace> trace_;    // while it learns
-  std::shared_ptr<AllocationTrace> learned_;  // what plan_ was made from, until there is an arena
-  bool has_overlaps_ = false;                 // see StepTrace; plan_ is for one step
+  std::shared_ptr<AllocationTrace> trace_;  // while it learns
+  // What plan_ was made from. It knows what the last step left outside the arena, if that one had
+  // none or was followed because it could not be served.
+  std::shared_ptr<AllocationTrace> learned_;
+  bool has_overlaps_ = false;  // see StepTrace; plan_ is for one step
   std::optional<AddressPlan> plan_;
   Bytes outside_growth_ = 0;
   PlannedArena::Owner arena_;
