@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
@@ -137,9 +138,8 @@ def optimizer_in_backward(
     Raises:
         NotSupported: at entry: another optimizer, or two parameters in one storage. While it is
             on: gradients are clipped elsewhere or accumulated, the loss is scaled, or a closure is
-            given. The text says why, and what to do instead.
-        RuntimeError: autograd's own, where a retained graph is gone through again: the weights that
-            it saved have changed.
+            given, or backward needs a weight as it was before its update: a retained graph is gone
+            through again. The text says why, and what to do instead.
         ValueError: a group has no parameter of the optimizer, or shares one with another.
 
     Example:
@@ -162,6 +162,7 @@ def optimizer_in_backward(
         undo.callback(optimizer.register_step_post_hook(updates.end_step).remove)
         _forbid_clipping(undo, updates)
         _forbid_scaling(undo)
+        _explain_old_weights(undo, updates)
         yield
 
 
@@ -219,6 +220,30 @@ def _forbid_scaling(undo: ExitStack) -> None:
         return scale(scaler, outputs)
 
     _replace(undo, torch.amp.GradScaler, "scale", refuse)
+
+
+def _explain_old_weights(undo: ExitStack, updates: _Updates) -> None:
+    def explaining(run: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(run)
+        def explained(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return run(*args, **kwargs)
+            except RuntimeError as error:
+                is_old = "modified by an inplace operation" in str(error)
+                if not (is_old and updates.complete) or isinstance(error, NotSupported):
+                    raise
+                raise NotSupported(
+                    "tidemark.optimizer_in_backward: backward needs a tensor as it was before it "
+                    "was written to. A weight is, as soon as its gradient is complete, so a graph "
+                    "cannot be gone through again (retain_graph=True), nor read a weight detached. "
+                    "Add the losses up and call backward once, or take it off. If no weight is "
+                    f"meant, the model writes to the tensor itself. Autograd says: {error}"
+                ) from error
+
+        return explained
+
+    for name in ("backward", "grad"):
+        _replace(undo, torch.autograd, name, explaining(getattr(torch.autograd, name)))
 
 
 def _replace(undo: ExitStack, owner: Any, name: str, value: Any) -> None:

@@ -237,6 +237,24 @@ def test_g6_what_needs_all_gradients_is_refused_with_a_reason() -> None:
     torch.amp.GradScaler("cpu").scale(torch.ones(()))
 
 
+def test_a_retained_graph_is_refused_with_a_reason_only_when_gone_through_again() -> None:
+    model, optimizer, _ = make("sgd")
+    with tidemark.optimizer_in_backward(optimizer):
+        loss = model(torch.arange(4)).sum()
+        loss.backward(retain_graph=True)
+        with refused("cannot be gone through again .* Add the losses up .* modified by an inplace"):
+            loss.backward()
+        with refused("cannot be gone through again"):
+            torch.autograd.grad(loss, [*model.parameters()])
+        optimizer.step()
+        scale = torch.ones(4, requires_grad=True)
+        broken = scale.exp()
+        product = broken * broken
+        broken.zero_()
+        with pytest.raises(RuntimeError, match=r"^one of the variables needed"):
+            product.sum().backward()  # nothing was updated: that is the program's own
+
+
 def test_other_optimizers_and_shared_storages_are_refused() -> None:
     model, _, _ = make("sgd")
     with refused("LBFGS may look at several"):
