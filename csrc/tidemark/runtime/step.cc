@@ -70,6 +70,10 @@ StepOutcome Step::end(bool aborted) {
       outcome.kind = StepKind::kDiverged;
       outcome.difference = "the peak differs from the promised one";
     }
+    if (outcome.kind == StepKind::kPlanned && outcome.peak_bytes > *outcome.promised_bytes) {
+      outcome.kind = StepKind::kAdapted;
+      outcome.difference = "the peak is above the promised one";
+    }
     if (outcome.kind == StepKind::kAdapted && outcome.difference.empty()) {
       outcome.difference = "entry state: other blocks were alive when the step was planned";
     }
