@@ -92,7 +92,28 @@ def test_an_unusual_step_is_exact_inside_and_planned(name: str, step: Step) -> N
 
     assert_equal(found, stock)
     assert_planned(found, memory)
-    print(graph.peak_bytes, least, memory, found.counted)
+
+
+def keeps_a_graph_with_a_retained_gradient(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    loop.optimizer.zero_grad()
+    output = loop.model(x)
+    output.retain_grad()
+    loop.named.loss = loop.loss(output, y)
+    loop.named.loss.backward(retain_graph=True)
+    loop.optimizer.step()
+
+
+@pytest.mark.parametrize("name", ["gpt", "resnet"])
+def test_a_retained_gradient_lives_as_long_as_the_graph_that_saved_its_tensor(name: str) -> None:
+    make = LOOPS[name]
+    stock = run(make, None, step=keeps_a_graph_with_a_retained_gradient)
+
+    with tidemark.MemoryBudget(None) as budget:
+        found = run(make, budget, step=keeps_a_graph_with_a_retained_gradient)
+
+    assert_equal(found, stock)
+    assert found.counted == stock.counted
+    assert_planned(found, max(stock.counted))
 
 
 class Relay:

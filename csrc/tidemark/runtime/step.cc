@@ -17,6 +17,19 @@ namespace {
 
 StepAllocator& allocator() { return StepAllocator::instance(); }
 
+// An output of the node that saves it, which is the newest: it would hold itself.
+bool is_from_newest_node(const torch::autograd::AutogradMeta& meta) {
+  return meta.grad_fn_ != nullptr &&
+         meta.grad_fn_->sequence_nr() + 1 >= at::sequence_number::peek();
+}
+
+// Autograd keeps a tensor that it saves, and with it the gradient that its user has asked to
+// retain. A handle that kept the memory alone would let the gradient die before the graph.
+bool retains_gradient(const at::Tensor& tensor) {
+  const auto* meta = torch::autograd::impl::get_autograd_meta(tensor);
+  return meta != nullptr && meta->retains_grad_ && !is_from_newest_node(*meta);
+}
+
 bool is_in_backward() { return torch::autograd::get_current_graph_task_id() != -1; }
 
 }  // namespace
@@ -286,6 +299,8 @@ void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
   handle.version = SavedVersion(tensor);
   if (!is_plain(tensor)) {
     handle.held = tensor.detach();
+  } else if (retains_gradient(tensor)) {
+    handle.held = tensor;
   } else {
     handle.key = tape_.touch(tensor);
     if (may_hold(tensor, handle.key)) {
@@ -310,12 +325,11 @@ void Step::follow_backward_here() {
 }
 
 // What the plan leaves alone is held as autograd would, for a third of the cost, until the step
-// turns out to be another. An output of the node that saves it would hold itself: the newest node.
+// turns out to be another.
 bool Step::may_hold(const at::Tensor& tensor, ValueKey key) const {
   if (watcher_ != nullptr || !follower_.leaves_alone(key.block)) return false;
   const auto* meta = torch::autograd::impl::get_autograd_meta(tensor);
-  if (meta == nullptr || meta->grad_fn_ == nullptr) return true;
-  return meta->grad_fn_->sequence_nr() + 1 < at::sequence_number::peek();
+  return meta == nullptr || !is_from_newest_node(*meta);
 }
 
 void Step::manage(SavedHandle& handle, const at::Tensor& tensor) {

@@ -175,6 +175,18 @@ def retained_gradients() -> Program:
     return with_loss(deep(), loss_of)
 
 
+@row(dynamic=True, note="what a graph that lives on has saved depends on what the step gave back")
+def retained_gradients_of_a_graph_that_lives_on() -> Program:
+    def loss_of(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> object:
+        hidden = model[:4](x)
+        hidden.retain_grad()
+        loss = functional.cross_entropy(model[4:](hidden), y)
+        loss.backward(retain_graph=True)
+        return loss
+
+    return with_loss(deep(), loss_of)
+
+
 @row()
 def gradient_of_the_input() -> Program:
     def loss_of(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> object:

@@ -114,11 +114,7 @@ def step_lines(w: Writer, outputs: list[Var]) -> list[str]:
     if w.one_in(6):
         lines.append("x.requires_grad_()")
     lines += [] if is_zeroed_last else [zero]
-    # Autograd keeps a saved tensor itself, and with it its .grad, where a handle keeps the storage:
-    # while the graph lives on, a step without handles needs more than it did when it was watched.
-    has_retained = any("retain_grad" in line for line in w.lines)
-    kinds = NEEDS_NO_GRADIENTS if w.updates_in_backward else BACKWARD
-    kind = w.choose([k for k in kinds if not (has_retained and k in LEAVES_GRAPH)])
+    kind = w.choose(list(NEEDS_NO_GRADIENTS if w.updates_in_backward else BACKWARD))
     if kind != "accumulated":
         lines.append("outputs = loop.model(x)")
     lines += [line.format(loss=loss, other=other) for line in BACKWARD[kind]]
