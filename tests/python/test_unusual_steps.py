@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import pytest
 import tidemark
 import torch
-from counted_runs import Step, assert_equal, assert_planned, run
+from counted_runs import Step, assert_equal, assert_planned, run, train
 from training_loops import LOOPS, Loop
 
 pytestmark = pytest.mark.usefixtures("counter")
@@ -69,9 +70,18 @@ def autograd_grad(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
     loop.named.first, loop.named.last = gradients[0], gradients[-1]
 
 
+def frees_in_another_thread(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+    """As the threads of a communication library do with what they have sent."""
+    sent = [torch.zeros(1 << 18) + x.sum()]
+    with ThreadPoolExecutor(1) as sender:
+        sender.submit(sent.clear).result()
+    train(loop, x, y)
+
+
 STEPS = (
     *(no_backward, under_no_grad, two_backwards),
     *(four_micro_batches, interleaved_micro_batches, retain_graph, autograd_grad),
+    frees_in_another_thread,
 )
 
 

@@ -98,6 +98,7 @@ StepOutcome Step::end(bool aborted) {
       if (value.num_handles == 0) value.kept.reset();  // a boundary that only the plan wanted
     });
   }
+  note_freed_elsewhere();
   if (watcher_ != nullptr && !aborted) {
     outcome.graph = watcher_->recorder().finish(foreign_bytes_);
     outcome.active_at_entry = std::move(died_of_entry_);
@@ -129,6 +130,7 @@ void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
     leave_tap_for_node();
     return run_op(op, keys, stack);
   }
+  note_freed_elsewhere();
   const OpFacts& facts = facts_of(op);
   if (facts.is_view) return run_op(op, keys, stack);
   if (in_backward) return backward_op(op, facts, keys, stack);
@@ -363,6 +365,7 @@ at::Tensor Step::unpack(SavedHandle& handle) {
   if (watcher_ == nullptr) {
     if (is_active_) leave_tap_for_node();  // nobody looks at ops of backward
   } else {
+    note_freed_elsewhere();
     const auto node = torch::autograd::get_current_node();
     watcher_->recorder().unpack(handle.number, node.get(),
                                 node ? node->name() : "outside backward");

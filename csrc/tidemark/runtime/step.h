@@ -112,6 +112,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   void restore(ValueState& value);
   void trade_anchors_for_values();
 
+  void note_freed_elsewhere();
   void count_foreign_args(at::ArrayRef<c10::IValue> args);
   void count_foreign_blocks();
   void count_foreign(c10::StorageImpl* storage);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "tidemark/graph/hash.h"
 
@@ -32,6 +33,8 @@ void StepAllocator::release() {
 void StepAllocator::set_observer(StepObserver* observer, bool wants_blocks) {
   std::lock_guard guard(lock_);
   observer_wants_blocks_ = wants_blocks;
+  freed_elsewhere_.clear();
+  has_freed_elsewhere_ = false;
   observer_thread_ = std::this_thread::get_id();
   observer_ = observer;
 }
@@ -117,6 +120,10 @@ void StepAllocator::free_block(void* data) {
     block = *known;
     self.blocks_.erase(data);
     if (block.is_counted) self.add_live_block(-block.bytes);
+    if (block.is_counted && self.observer_wants_blocks_ && !self.observes_this_thread()) {
+      self.freed_elsewhere_.push_back({block.id, block.bytes});
+      self.has_freed_elsewhere_ = true;
+    }
   }
   block.deleter(block.context);
   if (Unobserved::innermost_ != nullptr) Unobserved::innermost_->note(-block.bytes);
@@ -124,6 +131,13 @@ void StepAllocator::free_block(void* data) {
       self.is_observed()) {
     self.observer_.load(std::memory_order_relaxed)->after_free(block.id, block.bytes);
   }
+}
+
+std::vector<LiveBlock> StepAllocator::take_freed_elsewhere() {
+  if (!has_freed_elsewhere_.load(std::memory_order_relaxed)) return {};
+  std::lock_guard guard(lock_);
+  has_freed_elsewhere_ = false;
+  return std::exchange(freed_elsewhere_, {});
 }
 
 void StepAllocator::copy_data(void* dest, const void* src, std::size_t count) const {

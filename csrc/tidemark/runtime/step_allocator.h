@@ -6,7 +6,8 @@
 // each block, and asked for room.
 //
 // THREADS: allocate and free may be called from any thread. Only the thread that set the observer
-// reports to it; blocks that other threads make while an observer is set are not counted.
+// reports to it; blocks that other threads make while an observer is set are not counted. What they
+// free of those that count is kept for the observer to ask for.
 #pragma once
 
 #include <c10/core/Allocator.h>
@@ -101,6 +102,10 @@ class StepAllocator final : public c10::Allocator {
     return observer_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
   }
 
+  // Blocks that other threads have freed since the last call, in order, for an observer that wants
+  // blocks.
+  std::vector<LiveBlock> take_freed_elsewhere();
+
   // Whether `storage` is a block of this allocator that counted when it was made (all but dataless
   // ones count until they die); takes no lock.
   static bool is_counted(const c10::StorageImpl& storage) noexcept {
@@ -159,6 +164,8 @@ class StepAllocator final : public c10::Allocator {
   std::atomic<StepObserver*> observer_ = nullptr;
   std::atomic<std::thread::id> observer_thread_;
   std::atomic<bool> observer_wants_blocks_ = false;
+  std::vector<LiveBlock> freed_elsewhere_;
+  std::atomic<bool> has_freed_elsewhere_ = false;
   std::atomic<Bytes> live_ = 0;  // written under lock_
   std::uint64_t live_sizes_hash_ = 0;
   Bytes peak_ = 0;

@@ -103,6 +103,7 @@ void Step::give_up_anchors(Bytes enough) {
 }
 
 void Step::before_allocate(Bytes bytes) {
+  if (watcher_ != nullptr && watcher_->current_op().empty()) note_freed_elsewhere();
   if (!is_tight(bytes)) return;
   make_room(missing_bytes(bytes));
   if (is_tight(bytes)) refuse(bytes, missing_bytes(bytes));
@@ -110,6 +111,14 @@ void Step::before_allocate(Bytes bytes) {
 
 void Step::after_allocate(AllocationId id, Bytes bytes) {
   if (watcher_ != nullptr && !is_busy_) watcher_->recorder().allocated(id, bytes);
+}
+
+// Between events: no op that runs has freed it.
+void Step::note_freed_elsewhere() {
+  if (watcher_ == nullptr) return;
+  for (const LiveBlock& block : allocator().take_freed_elsewhere()) {
+    after_free(block.id, block.bytes);
+  }
 }
 
 void Step::after_free(AllocationId id, Bytes bytes) noexcept {
