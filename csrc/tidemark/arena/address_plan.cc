@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "tidemark/arena/validate_layout.h"
 #include "tidemark/base/error.h"
 
 namespace tidemark {
@@ -94,6 +95,7 @@ class Cutter {
   }
 
   Instance& instance() { return instance_; }
+  Time time() const { return cut_; }
   // Per row of the instance: its block.
   const std::vector<std::size_t>& blocks() const { return blocks_; }
 
@@ -176,6 +178,78 @@ StepTrace twice(const StepTrace& trace) {
   return result;
 }
 
+// A step that begins at the cut, to be packed below `height` so that its mirror image can follow
+// it: what lives across the cut lies at the top where it is left behind and at the bottom where it
+// is found.
+class Half {
+ public:
+  // REQUIRES: `cut` is a time of two steps like `trace`.
+  Half(const StepTrace& trace, Bytes alignment, Time cut, Bytes height)
+      : trace_(trace), cut_(cut), height_(height / alignment * alignment) {
+    instance_.alignment = alignment;
+    Bytes across = 0;
+    for (std::size_t i = 0; i < trace.blocks.size(); ++i) {
+      const TracedBlock& block = trace.blocks[i];
+      if (!block.end && !block.end_of_last) continue;
+      const Time begin = (block.begin + trace.length - cut % trace.length) % trace.length;
+      const Time end =
+          begin + (block.end ? *block.end : trace.length + *block.end_of_last) - block.begin;
+      if (end <= trace.length) {
+        add(i, begin, end, std::nullopt);
+        continue;
+      }
+      add(i, begin, trace.length, mirrored(across, block.bytes));
+      add(i, 0, end - trace.length, across);
+      across += padded(block.bytes);
+      has_room_ = has_room_ && across <= height_ && end <= 2 * trace.length;
+    }
+  }
+
+  // Returns whether it could be packed.
+  bool pack(PackOptions options) {
+    if (!has_room_) return false;
+    options.capacity = height_;
+    const Packing packing = tidemark::pack(instance_, options);
+    if (packing.status == PackStatus::kInfeasible || packing.layout.height > height_) return false;
+    offsets_.assign(trace_.blocks.size(), kNoOffset);
+    for (std::size_t row = blocks_.size(); row-- > 0;) {  // where it is left behind comes first
+      offsets_[blocks_[row]] = packing.layout.offsets[row];
+    }
+    return true;
+  }
+
+  // Of a block of either of the two steps, numbered as in `twice`. REQUIRES: it could be packed.
+  Bytes offset(std::size_t block) const {
+    const std::size_t like = block % trace_.blocks.size();
+    const Bytes offset = offsets_[like];
+    if (offset == kNoOffset) return kNoOffset;
+    const Time begin = trace_.blocks[like].begin + (block == like ? 0 : trace_.length);
+    const bool is_first = (begin + 2 * trace_.length - cut_) % (2 * trace_.length) < trace_.length;
+    return is_first ? offset : mirrored(offset, trace_.blocks[like].bytes);
+  }
+
+ private:
+  Bytes padded(Bytes bytes) const { return padded_size(instance_, {.size = bytes}); }
+  Bytes mirrored(Bytes offset, Bytes bytes) const { return height_ - offset - padded(bytes); }
+
+  void add(std::size_t block, Time begin, Time end, std::optional<Bytes> offset) {
+    instance_.buffers.push_back({.begin = begin,
+                                 .end = end,
+                                 .size = trace_.blocks[block].bytes,
+                                 .offset = offset,
+                                 .name = "#" + std::to_string(block)});
+    blocks_.push_back(block);
+  }
+
+  const StepTrace& trace_;
+  Time cut_;
+  Bytes height_;
+  bool has_room_ = true;
+  Instance instance_;
+  std::vector<std::size_t> blocks_;  // per row of the instance
+  std::vector<Bytes> offsets_;       // per block of one step
+};
+
 }  // namespace
 
 bool StepTrace::has_overlaps() const noexcept {
@@ -219,6 +293,32 @@ AddressPlan plan_addresses_of_two(const StepTrace& trace, Bytes alignment,
     plan.slots[i].outlives_step = !trace.blocks[i % num_blocks].end;
   }
   return plan;
+}
+
+bool mirror_second_step(AddressPlan& plan, const StepTrace& trace, Bytes height,
+                        const PackOptions& options) {
+  const StepTrace two = twice(trace);
+  Cutter cutter(two, plan.instance.alignment);
+  cutter.cut(arcs_of(two));
+  Half half(trace, plan.instance.alignment, cutter.time(), height);
+  if (!half.pack(options)) return false;
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) plan.slots[i].offset = half.offset(i);
+  Layout& layout = plan.packing.layout;
+  layout.height = 0;
+  for (std::size_t row = 0; row < cutter.blocks().size(); ++row) {
+    const AddressSlot& slot = plan.slots[cutter.blocks()[row]];
+    Buffer& buffer = plan.instance.buffers[row];
+    if (buffer.offset) buffer.offset = slot.offset;
+    layout.offsets[row] = slot.offset;
+    layout.height = std::max(layout.height, slot.offset + padded_size(plan.instance, buffer));
+  }
+  plan.packing.status =
+      layout.height == plan.packing.lower_bound ? PackStatus::kOptimal : PackStatus::kFeasible;
+  const auto broken = validate(plan.instance, layout);
+  TIDEMARK_ASSERT(!broken, "the mirrored layout is wrong: ", broken->sentence);
+  for (AddressSlot& slot : plan.slots) slot.before.clear();
+  find_slots_before(plan);
+  return true;
 }
 
 }  // namespace tidemark

@@ -70,4 +70,12 @@ TIDEMARK_API AddressPlan plan_addresses(const StepTrace& trace, Bytes alignment,
 TIDEMARK_API AddressPlan plan_addresses_of_two(const StepTrace& trace, Bytes alignment,
                                                const PackOptions& options = {});
 
+// Lays the plan of two steps out anew in at most `height` bytes, and returns whether it could: if
+// not, the plan stays as it is. The second step is the mirror image of the first, so that what
+// lives across the cut lies by turns at the bottom and at the top and only one step needs to be
+// packed, where the packer sees two that pull at each other. REQUIRES: `plan` is of two steps like
+// `trace`.
+TIDEMARK_API bool mirror_second_step(AddressPlan& plan, const StepTrace& trace, Bytes height,
+                                     const PackOptions& options = {});
+
 }  // namespace tidemark

@@ -15,6 +15,9 @@ constexpr Bytes kNoLimit = std::numeric_limits<Bytes>::max();
 // Steps are waiting for it. Best fit in one sweep, the first thing tried, is often optimal.
 constexpr std::int64_t kPackingWork = 40'000'000;
 
+// Then everything depends on it, once.
+constexpr std::int64_t kMirrorWork = 2 * kPackingWork;
+
 // A step that differs so often in a row from what was learned is learned anew, at most so often.
 constexpr int kMostFailures = 3;
 constexpr int kMostLearned = 4;
@@ -69,7 +72,7 @@ bool StepArena::can_serve(const Options& options) {
 // slots of what the last step left outside.
 bool StepArena::fits(Bytes limit) {
   if (limit == kNoLimit) return true;
-  if (excess(limit) > 0 && has_overlaps_) plan_two_steps();
+  if (excess(limit) > 0 && has_overlaps_) plan_two_steps(limit);
   missing_bytes_ = std::max<Bytes>(excess(limit), 0);
   if (missing_bytes_ == 0) return true;
   const Bytes outside = limit + missing_bytes_ - plan_->height();
@@ -109,12 +112,16 @@ void StepArena::learn() {
   num_failures_ = -1;  // the first step that it serves needs memory first
 }
 
-void StepArena::plan_two_steps() {
+void StepArena::plan_two_steps(Bytes limit) {
   plan_ = plan_addresses_of_two(learned_->trace(), kAlignment, {.work_limit = kPackingWork});
   outside_growth_ = learned_->outside_growth(*plan_);
   has_overlaps_ = false;
   arena_.reset();
   has_new_mapping_ = true;
+  const Bytes missing = excess(limit);
+  if (missing <= 0) return;
+  mirror_second_step(*plan_, learned_->trace(), plan_->height() - missing,
+                     {.work_limit = kMirrorWork});
 }
 
 void StepArena::note_success(bool is_success) {

@@ -66,7 +66,7 @@ class StepArena {
   // Bytes by which the step that begins would pass the limit, not positive if it would not.
   Bytes excess(Bytes limit) const;
   void learn();
-  void plan_two_steps();
+  void plan_two_steps(Bytes limit);
   void note_success(bool is_success);
 
   c10::Allocator& under_;
