@@ -64,11 +64,11 @@ class MemoryBudget:
         track: modules, optimizers or tensors whose storages count from the start, not only from
             the first touch.
         arena: whether the tensors of planned steps lie at planned addresses in one block of
-            memory. "auto": unless somebody else has installed an allocator; "on": also then, and a
-            plan that leaves no room for the block is made anew; "off": never; "poison": as "on",
-            and memory is overwritten when it is freed, to find its readers (every block is made
-            twice, so that an allocator of somebody else's still sees all of them). The numbers are
-            the same in all of them.
+            memory. "auto": unless somebody else has installed an allocator, and a plan that leaves
+            no room for the block is made anew where that costs at most 1 % of the step; "on": also
+            then, and whatever it costs; "off": never; "poison": as "on", and memory is overwritten
+            when it is freed, to find its readers (every block is made twice, so that an allocator
+            of somebody else's still sees all of them). The numbers are the same in all of them.
         check: "checksums" finds writes that nobody sees (numpy or DLPack views, raw pointers) and
             raises `UnseenWrite`; every step is several times slower. None trusts the program.
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -289,6 +292,41 @@ def test_the_arena_and_all_outside_it_are_within_the_budget(counter: None, progr
         assert max(outside) <= memory
     assert num_served > 0
     assert num_made_anew > 0
+
+
+BY_ITSELF = """
+import tidemark
+from test_arena import cheap_to_drop, graph_of, run
+
+memory = graph_of(cheap_to_drop).peak_bytes
+with tidemark.MemoryBudget(memory) as budget:
+    run(cheap_to_drop, budget, 16)
+    print(budget.arena.why_not, budget.arena.num_served, budget.plan.budget_bytes < memory)
+"""
+
+
+def cheap_to_drop(loop: Loop) -> None:
+    """A few of its many small activations are enough to make room, for next to no time."""
+    output = loop.forward(512)
+    small = loop.model[0](torch.ones(1, 32))
+    for _ in range(60):
+        small = small.sin()
+    loop.train(output.square().mean() + small.sum())
+
+
+def test_auto_plans_anew_for_the_arena_where_that_costs_next_to_nothing() -> None:
+    # In a process of its own: another allocator may be installed in this one.
+    done = subprocess.run(
+        [sys.executable, "-c", BY_ITSELF],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    why_not, num_served, is_made_anew = done.stdout.strip("\n").rsplit(" ", 2)
+    assert why_not == ""
+    assert int(num_served) > 0
+    assert is_made_anew == "True"
 
 
 # ---- what is said

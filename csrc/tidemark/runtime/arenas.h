@@ -16,8 +16,10 @@ namespace tidemark {
 
 // Whether steps are served from an arena.
 enum class ArenaUse {
-  kAuto,  // unless somebody has put an allocator of their own below ours: they want to see blocks
-  kOn,    // always; a plan that leaves no room for the arena is made anew
+  // Unless somebody has put an allocator of their own below ours: they want to see blocks. A plan
+  // that leaves no room for the arena is made anew, if that is hardly slower.
+  kAuto,
+  kOn,  // always; the plan is made anew however much slower that is
   kOff,
   kPoison,  // on, and freed memory is overwritten: a debugging aid. Allocators below see all blocks
 };

@@ -21,6 +21,19 @@ constexpr int kMostWatchedInARow = 16;
 // Plans of one form of the step that are made so that its arena fits.
 constexpr int kMostMadeAnew = 4;
 
+// Where nobody has asked for the arena, a step that it serves may take so much longer by its plan,
+// as a share: page faults and the allocator's work cost more than that.
+constexpr double kWorthOfArena = 0.01;
+
+Nanoseconds predicted_ns(const PlanScript& script) {
+  return script.plan().step_ns + script.plan().recompute_ns;
+}
+
+bool is_worth_its_arena(const Variant& variant) {
+  const auto most = static_cast<double>(variant.ns_without_arena) * (1 + kWorthOfArena);
+  return static_cast<double>(predicted_ns(*variant.script)) <= most;
+}
+
 void check_memory(Bytes memory) {
   TORCH_CHECK_VALUE(memory > 0, "tidemark: a budget is a positive number of bytes, not ", memory);
 }
@@ -233,16 +246,17 @@ void MemoryBudget::plan_variant(Variant& variant) {
 // An arena is higher than the sum of what lies in it, by what lies at another time outside it. The
 // plan that is followed leaves that no room: one for as much less does, if there is one.
 void MemoryBudget::make_room_for_arena(const PlanScript* script) {
-  const bool is_wanted = options_.arena == ArenaUse::kOn || options_.arena == ArenaUse::kPoison;
-  Variant* const variant = is_wanted ? variants_.with(script) : nullptr;
+  Variant* const variant = variants_.with(script);
   const Bytes missing = arenas_.missing_bytes();
   if (variant == nullptr || missing == 0 || variant->num_made_anew == kMostMadeAnew) return;
   const std::shared_ptr<const PlanScript> followed = variant->script;
   const Bytes before = variant->arena_bytes;
+  if (variant->num_made_anew == 0) variant->ns_without_arena = predicted_ns(*followed);
   variant->arena_bytes += missing;
   ++variant->num_made_anew;
   if (variant->arena_bytes < memory_) plan_variant(*variant);
-  if (variant->script != followed && !variant->failure) return;
+  const bool is_another = variant->script != followed && !variant->failure;
+  if (is_another && (options_.arena != ArenaUse::kAuto || is_worth_its_arena(*variant))) return;
   variant->script = followed;
   variant->failure.reset();
   variant->arena_bytes = before;

@@ -39,6 +39,7 @@ struct Variant {
   std::uint64_t matching_live_hash = 0;  // of a state that is known to match
   Bytes arena_bytes = 0;                 // of the budget, left to what its arena takes on top
   int num_made_anew = 0;                 // plans, so that its arena fits
+  Nanoseconds ns_without_arena = 0;      // predicted, of the first plan, once there is another
   int form = 0;                          // a number that it keeps when it is recorded again
   std::optional<int> followed_by;        // the form of the step after the last one of this form
 };
