@@ -305,23 +305,12 @@ def plan(
         (True, 0)
     """
     budget_bytes = parse_bytes(budget)
-    started = time.perf_counter()
     if policy == _EXACT:
-        if keep or recompute or least_feasible:
-            raise ValueError(
-                "policy 'exact' takes no keep, recompute or least_feasible: it answers for one "
-                "budget and the step as it is; policy 'auto' takes them"
-            )
-        return _plan_exactly(graph, budget_bytes, time_limit, started)
-    result = _core.plan(
-        graph._handle,
-        budget_bytes,
-        policy,
-        time_limit,
-        least_feasible,
-        _patterns("keep", keep),
-        _patterns("recompute", recompute),
-    )
+        _check_plain(keep, recompute, least_feasible)
+        return _plan_exactly(graph, budget_bytes, time_limit)
+    started = time.perf_counter()
+    wishes = _patterns("keep", keep), _patterns("recompute", recompute)
+    result = _core.plan(graph._handle, budget_bytes, policy, time_limit, least_feasible, *wishes)
     return _planned(result, graph, started)
 
 
@@ -383,9 +372,18 @@ def _planned(result: _core.Plan | _core.PlanFailure, graph: StepGraph, started: 
     return Plan(result, graph, seconds)
 
 
-def _plan_exactly(graph: StepGraph, budget_bytes: int, time_limit: float, started: float) -> Plan:
+def _check_plain(keep: Sequence[str], recompute: Sequence[str], least_feasible: bool) -> None:
+    if keep or recompute or least_feasible:
+        raise ValueError(
+            "policy 'exact' takes no keep, recompute or least_feasible: it answers for one "
+            "budget and the step as it is; policy 'auto' takes them"
+        )
+
+
+def _plan_exactly(graph: StepGraph, budget_bytes: int, time_limit: float) -> Plan:
     from tidemark.exact import solve  # it needs scipy
 
+    started = time.perf_counter()
     answer = solve(graph._handle, budget_bytes, time_limit)
     if isinstance(answer.plan, _core.Plan):
         return _planned(answer.plan, graph, started)
