@@ -88,12 +88,12 @@ EventIndex Emitter::drop_event(ValueIndex v, const Lying& lying) const {
 
 void Emitter::emit_original(ValueIndex v, const Lying& lying) {
   const Value& value = graph_.values[v];
-  if (value.producer == kNone) return;
   const bool is_managed = !value.handles.empty() || value.holds.size() > 1;
   if (lying.last_read >= problem_.natural_end(v)) {
     if (problem_.keep_event(v) != kNone) add(problem_.keep_event(v), ActionKind::kKeep, v);
     add(lying.last_read, ActionKind::kDrop, v);
-  } else if (is_managed && (lying.is_followed || outlives_its_last_hold(v))) {
+  } else if (value.producer != kNone && is_managed &&
+             (lying.is_followed || outlives_its_last_hold(v))) {
     add(drop_event(v, lying), ActionKind::kDrop, v);
   }
 }

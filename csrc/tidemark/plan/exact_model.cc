@@ -56,6 +56,10 @@ void ExactModel::find_last_uses() {
       if (problem_.is_replayable(op) && is_restored_by(op, v))
         last_run_[op] = std::max(last_run_[op], last_use_[v]);
     }
+  for (ValueIndex v = 0; v < graph.num_values(); ++v)
+    if (facts_.can_outlast[v])
+      for (EventIndex reader : problem_.readers(v))
+        last_use_[v] = std::max(last_use_[v], last_run_[reader]);
 }
 
 void ExactModel::find_stages() {
@@ -157,7 +161,7 @@ bool ExactModel::is_fresh(int i, ValueIndex v) const {
 // Whether the value may lie there up to the list though the program does not hold it.
 bool ExactModel::can_be_there(int i, ValueIndex v) const {
   const EventIndex at = stages_[i].event;
-  if (!facts_.is_managed[v] || producer(v) >= at || last_use_[v] < at) return false;
+  if (!is_planned(v) || producer(v) >= at || last_use_[v] < at) return false;
   const bool is_saved = !problem_.graph().values[v].handles.empty();
   return !is_held(v, 2 * at) && (!is_saved || problem_.natural_end(v) > at);
 }
@@ -171,13 +175,13 @@ bool ExactModel::can_keep(int i, ValueIndex v) const {
 
 // The column of the replay that restores the value in the stage's list, or kNone.
 int ExactModel::restore(const Stage& stage, ValueIndex v) const {
-  return is_restored_by(producer(v), v) ? stage.run[producer(v)] : kNone;
+  return producer(v) != kNone && is_restored_by(producer(v), v) ? stage.run[producer(v)] : kNone;
 }
 
 bool ExactModel::can_run(const Stage& stage, EventIndex op) const {
   if (!problem_.is_replayable(op) || last_run_[op] < stage.event) return false;
   return std::ranges::all_of(problem_.reads(op), [&](ValueIndex v) {
-    if (!facts_.is_managed[v]) return problem_.can_stay_until(v, stage.event);
+    if (!is_planned(v)) return problem_.can_stay_until(v, stage.event);
     return is_held(v, 2 * stage.event) || is_there(stage, v) || restore(stage, v) != kNone;
   });
 }
@@ -205,7 +209,7 @@ void ExactModel::tie_keep(int i, ValueIndex v) {
 // run[i][j] <= keep[i][v] + run[i][op of v] for all v that op j reads.
 void ExactModel::tie_run(const Stage& stage, EventIndex op) {
   for (ValueIndex v : problem_.reads(op)) {
-    if (!facts_.is_managed[v] || is_held(v, 2 * stage.event)) continue;
+    if (!is_planned(v) || is_held(v, 2 * stage.event)) continue;
     programme_.add_row(
         {{stage.run[op], 1}, {stage.keep[v], -1}, {stage.regain[v], -1}, {restore(stage, v), -1}},
         0);

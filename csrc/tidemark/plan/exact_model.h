@@ -107,6 +107,8 @@ class TIDEMARK_API ExactModel {
   void add_clones(int i, EventIndex op, std::vector<Live>& lives);
   void limit(const std::map<int, Bytes>& bytes, Bytes constant);
 
+  // Whether it depends on the plan whether the value lies in memory.
+  bool is_planned(ValueIndex v) const { return facts_.is_managed[v] || facts_.can_outlast[v]; }
   bool is_held(ValueIndex v, int point) const;
   bool is_served(ValueIndex v, EventIndex event) const;
   bool is_restored_by(EventIndex op, ValueIndex v) const;

@@ -192,7 +192,7 @@ bool Executor::is_there(ValueIndex v) const {
   const Item& item = items_[v];
   if (item.is_idle) return true;
   if (value.overwritten_at != kNone && value.overwritten_at <= now_) return false;
-  return is_managed(v) ? item.is_held : problem_.natural_end(v) > now_;
+  return is_managed(v) ? item.is_held : problem_.is_there(v, now_);
 }
 
 bool Executor::is_served_at(ValueIndex v, EventIndex e) const {

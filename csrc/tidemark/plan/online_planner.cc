@@ -79,7 +79,7 @@ class Execution {
 
   bool is_there(ValueIndex v) const {
     if (is_in_gap_[v]) return is_idle(v);
-    return problem_.can_stay_until(v, now_) && problem_.natural_end(v) > now_;
+    return problem_.is_there(v, now_);
   }
 
   std::set<EventIndex> closure(std::vector<ValueIndex> missing) {

@@ -71,7 +71,10 @@ void Problem::find_values() {
     if (!value.holds.empty()) natural_end_[v] = end_of(v, value.holds.back());
     for (const Handle& handle : value.handles)
       natural_end_[v] = std::max(natural_end_[v], handle.released_at);
-    if (value.producer == kNone) continue;
+    if (value.producer == kNone) {
+      if (!graph_->has_runtime_actions) keep_event_[v] = last_action_[std::min(natural_end_[v], n)];
+      continue;
+    }
     // Before an op the value that it makes is not there yet.
     const EventIndex from = graph_->has_runtime_actions ? known_from[v] : value.producer + 1;
     const EventIndex at = from == kNone ? kNone : next_action_[from];
@@ -102,6 +105,11 @@ bool Problem::can_stay_until(ValueIndex v, EventIndex u) const {
   // The runtime's reference to a saved value ends with its last handle.
   const bool can_keep = value.handles.empty() && keep_event_[v] != kNone;
   return natural_end_[v] > u || (value.producer < u && can_keep);
+}
+
+bool Problem::is_there(ValueIndex v, EventIndex u) const {
+  const bool is_source = graph_->values[v].producer == kNone;
+  return can_stay_until(v, u) && (is_source || natural_end_[v] > u);
 }
 
 bool Problem::can_replay_at(ValueIndex v, EventIndex u) const {

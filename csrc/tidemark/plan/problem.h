@@ -52,13 +52,18 @@ class TIDEMARK_API Problem {
   // Returns whether `v` can be made to stay readable, as first made, up to event `u`.
   bool can_stay_until(ValueIndex v, EventIndex u) const;
 
+  // Returns whether a replay at `u` finds `v` though no plan restores it: it lies there anyway, or
+  // is a source that can stay.
+  bool is_there(ValueIndex v, EventIndex u) const;
+
   // Returns whether `v` can be computed again at `u`, from values that can stay until then.
   bool can_replay_at(ValueIndex v, EventIndex u) const;
 
   // Returns the last event before `e` at which the runtime can act, or kNone.
   EventIndex last_action_before(EventIndex e) const { return last_action_[e]; }
 
-  // Returns where a plan says `keep v` for the value as first made, or kNone if it cannot.
+  // Returns where a plan says `keep v` for the value as first made, or kNone if it cannot. Sources
+  // of graphs from elsewhere can be kept, too: where their last use ends they would be gone.
   EventIndex keep_event(ValueIndex v) const { return keep_event_[v]; }
 
   // Returns the event at whose start `v` is gone if a plan says nothing about it.

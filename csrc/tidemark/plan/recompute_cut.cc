@@ -101,7 +101,7 @@ Schedule recompute_once(const Problem& problem, const std::vector<int>& gaps) {
   std::vector<char> is_restored(graph.values.size(), 0);
   const auto is_there = [&](ValueIndex v, EventIndex at) {
     if (is_restored[v]) return graph.values[v].handles.empty() || problem.natural_end(v) > at;
-    return dropped_at[v] > at && problem.can_stay_until(v, at) && problem.natural_end(v) > at;
+    return dropped_at[v] > at && problem.is_there(v, at);
   };
   Schedule schedule;
   for (auto& [at, missing] : wanted) {

@@ -22,8 +22,11 @@ EventIndex end_of_version(const Problem& problem, ValueIndex v) {
 
 void add_holds(const Problem& problem, ValueIndex v, ResidencyFacts& facts) {
   const Value& value = problem.graph().values[v];
-  if (value.producer == kNone) return;
   std::vector<Stretch>& held = facts.held[v];
+  if (value.producer == kNone) {
+    if (facts.can_outlast[v]) held.push_back({0, list_point(end_of_version(problem, v))});
+    return;
+  }
   held.push_back({event_point(value.producer), 0});
   int gap = problem.first_gap(v);
   for (std::size_t i = 1; i < value.holds.size() && gap < problem.first_gap(v + 1); ++i) {
@@ -60,12 +63,14 @@ ResidencyFacts::ResidencyFacts(const Problem& p)
       held(p.graph().values.size()),
       serves(p.graph().values.size()),
       is_managed(p.graph().values.size()),
+      can_outlast(p.graph().values.size()),
       made_bytes(p.graph().events.size()),
       burst_bytes(p.graph().events.size()),
       writes(p.graph().events.size()) {
   const StepGraph& graph = p.graph();
   for (ValueIndex v = 0; v < graph.num_values(); ++v) {
     is_managed[v] = graph.values[v].producer != kNone;
+    can_outlast[v] = !is_managed[v] && p.keep_event(v) != kNone;
     add_holds(p, v, *this);
   }
   for (EventIndex e = 0; e < graph.num_events(); ++e) {
@@ -87,8 +92,7 @@ Residency::Residency(const ResidencyFacts& facts)
       is_value_touched_(graph_.values.size(), 0),
       is_list_touched_(graph_.events.size(), 0),
       temporaries_(graph_.values.size()) {
-  for (ValueIndex v = 0; v < graph_.num_values(); ++v)
-    if (facts_.is_managed[v]) touch_value(v);
+  for (ValueIndex v = 0; v < graph_.num_values(); ++v) touch_value(v);
   settle();
 }
 
@@ -111,6 +115,12 @@ Schedule Residency::schedule() const {
 
 bool Residency::is_listed(EventIndex at, EventIndex op) const {
   return std::ranges::binary_search(lists_[at], op);
+}
+
+// The replays that restore `v`.
+const std::vector<EventIndex>& Residency::runs_of(ValueIndex v) const {
+  static const std::vector<EventIndex> kNeverRuns;
+  return facts_.is_managed[v] ? runs_[graph_.values[v].producer] : kNeverRuns;
 }
 
 bool Residency::is_held(ValueIndex v, EventIndex at) const {
@@ -139,7 +149,7 @@ bool Residency::can_stay(ValueIndex v, EventIndex at) const { return can_stay(v,
 bool Residency::can_stay(ValueIndex v, EventIndex from, EventIndex until) const {
   if (!graph_.values[v].handles.empty()) return problem().natural_end(v) > until;
   // A restored copy lies in a block that nobody writes.
-  for (EventIndex run : runs_[graph_.values[v].producer])
+  for (EventIndex run : runs_of(v))
     if (run < from && !is_held(v, run)) return true;
   return problem().can_stay_until(v, until);
 }
@@ -151,7 +161,7 @@ int Residency::last_point_before(ValueIndex v, EventIndex at) const {
     if (s.end <= point) last = std::max(last, s.end);
   for (Stretch s : stretches_[v])
     if (s.end <= point) last = std::max(last, s.end);
-  for (EventIndex run : runs_[graph_.values[v].producer])
+  for (EventIndex run : runs_of(v))
     if (run < at) last = std::max(last, event_point(run));
   return last;
 }
@@ -185,11 +195,11 @@ void Residency::cover(ValueIndex v, Stretch stretch, std::vector<Stretch>& out) 
 }
 
 void Residency::find_stretches(ValueIndex v, std::vector<Stretch>& out) {
-  const Value& value = graph_.values[v];
-  const auto& runs = runs_[value.producer];
+  const auto& runs = runs_of(v);
   out.clear();
   bool is_restored = false;
-  EventIndex from = value.producer;
+  // A source lies there from the start.
+  EventIndex from = std::max(graph_.values[v].producer, 0);
   std::size_t next = 0;
   for (bool is_last = false; !is_last; is_restored = true) {
     while (next < runs.size() && is_held(v, runs[next])) ++next;
@@ -204,7 +214,8 @@ void Residency::find_stretches(ValueIndex v, std::vector<Stretch>& out) {
 }
 
 void Residency::touch_value(ValueIndex v) {
-  if (!facts_.is_managed[v] || std::exchange(is_value_touched_[v], 1)) return;
+  const bool is_fixed = !facts_.is_managed[v] && !facts_.can_outlast[v];
+  if (is_fixed || std::exchange(is_value_touched_[v], 1)) return;
   touched_values_.push_back(v);
 }
 
@@ -245,7 +256,7 @@ void Residency::update_value(ValueIndex v) {
   std::vector<Stretch>& old = stretches_[v];
   if (now == old) return;
   // A list that restores the value depends on whether it is there before and wanted after.
-  for (EventIndex run : runs_[graph_.values[v].producer]) touch_list(run);
+  for (EventIndex run : runs_of(v)) touch_list(run);
   const Bytes bytes = graph_.values[v].bytes;
   std::size_t same = 0;
   while (same < old.size() && same < now.size() && old[same] == now[same]) ++same;

@@ -52,6 +52,7 @@ struct TIDEMARK_API ResidencyFacts {
   std::vector<std::vector<EventIndex>>
       serves;                                // per value: events that end a gap of problem.gaps()
   std::vector<char> is_managed;              // made by the step
+  std::vector<char> can_outlast;             // a source that can stay past its last use
   std::vector<Bytes> made_bytes;             // per op: new blocks of a replay
   std::vector<Bytes> burst_bytes;            // per op: what a replay needs on top for a moment
   std::vector<std::vector<InPlace>> writes;  // per op: those that a replay repeats
@@ -138,6 +139,7 @@ class TIDEMARK_API Residency {
   void update_value(ValueIndex v);
   void update_list(EventIndex at);
   Bytes list_bytes(EventIndex at);
+  const std::vector<EventIndex>& runs_of(ValueIndex v) const;
   bool is_held(ValueIndex v, EventIndex at) const;
   bool is_covered(ValueIndex v, int point) const;
   bool is_served(ValueIndex v, EventIndex at) const;

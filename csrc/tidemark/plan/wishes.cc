@@ -169,7 +169,7 @@ class Dropper {
       const bool is_dropped = is_wished(v) || is_restored_in(v, time.begin, time.end);
       return !is_dropped || is_restored_in(v, time.begin, at);
     }
-    return problem_.can_stay_until(v, at) && problem_.natural_end(v) > at;
+    return problem_.is_there(v, at);
   }
 
   const Problem& problem_;

@@ -26,7 +26,10 @@ class Oracle {
   explicit Oracle(const Problem& problem) : problem_(problem), graph_(problem.graph()) {
     for (ValueIndex v = 0; v < graph_.num_values(); ++v) {
       index_.push_back(-1);
-      if (graph_.values[v].producer == kNone) continue;
+      // A source that a plan may keep past its last use.
+      const bool can_outlast = problem.keep_event(v) != kNone && !problem.readers(v).empty() &&
+                               problem.natural_end(v) < graph_.num_events();
+      if (graph_.values[v].producer == kNone && !can_outlast) continue;
       const bool has_gap = problem.first_gap(v) < problem.first_gap(v + 1);
       if (!has_gap && problem.readers(v).empty()) continue;
       index_.back() = static_cast<int>(values_.size());
@@ -110,7 +113,8 @@ class Oracle {
                        [e](const Interval& hold) { return hold.begin == e; });
   }
   bool is_readable(ValueIndex v, EventIndex e, Set there) const {
-    if (graph_.values[v].producer == kNone) return problem_.can_stay_until(v, e);
+    const bool is_fixed = graph_.values[v].producer == kNone && index_[v] < 0;
+    if (is_fixed) return problem_.can_stay_until(v, e);
     return is_held(v, e) || (there & bit(v)) != 0;
   }
 
