@@ -9,7 +9,6 @@ namespace tidemark {
 namespace {
 
 constexpr double kFavour = 30;
-constexpr double kEndless = std::numeric_limits<double>::infinity();
 constexpr int kBlocks = 128;
 constexpr Bytes kNoLimit = std::numeric_limits<Bytes>::max() / 4;
 constexpr int kDeepest = 6;  // chain of replays that may go with one
@@ -25,7 +24,8 @@ Repair::Repair(Residency& residency)
       is_favoured_(graph_.values.size(), 0),
       is_forbidden_(graph_.values.size(), 0),
       is_futile_(graph_.values.size(), 0),
-      visited_(graph_.events.size(), 0) {
+      closure_(residency),
+      mover_(residency) {
   const ResidencyFacts& facts = residency.facts();
   for (ValueIndex v = 0; v < graph_.num_values(); ++v) {
     const EventIndex producer = graph_.values[v].producer;
@@ -84,41 +84,6 @@ double Repair::benefit(ValueIndex v, const Place& place, int point, Bytes budget
   return static_cast<double>(sum);
 }
 
-bool Repair::can_stay_within(ValueIndex v, EventIndex at, Bytes budget) const {
-  if (!residency_.can_stay(v, at)) return false;
-  const int begin = residency_.last_point_before(v, at);
-  return residency_.tree().most_in(begin, 2 * at + 1) + graph_.values[v].bytes <= budget;
-}
-
-// What must run at `at` so that `op` can. Fails where that costs more than `most_cost`.
-bool Repair::find_closure(EventIndex op, EventIndex at, Bytes budget, double most_cost) {
-  const Problem& problem = residency_.problem();
-  closure_.assign(1, op);
-  closure_cost_ns_ = 0;
-  is_closure_too_dear_ = false;
-  visited_[op] = ++visit_;
-  for (std::size_t next = 0; next < closure_.size(); ++next) {
-    const EventIndex here = closure_[next];
-    if (!problem.is_replayable(here) || here >= at) return false;
-    closure_cost_ns_ += graph_.events[here].cost_ns;
-    residency_.add_work(1);
-    is_closure_too_dear_ = static_cast<double>(closure_cost_ns_) > most_cost;
-    if (is_closure_too_dear_) return false;
-    for (ValueIndex v : problem.reads(here)) {
-      if (residency_.is_there(v, at)) continue;
-      const EventIndex producer = graph_.values[v].producer;
-      if (producer == kNone) return false;
-      if (visited_[producer] == visit_ || residency_.is_listed(at, producer)) continue;
-      if (can_stay_within(v, at, budget)) continue;
-      const auto& restored = problem.restores(producer);
-      if (std::ranges::find(restored, v) == restored.end()) return false;
-      visited_[producer] = visit_;
-      closure_.push_back(producer);
-    }
-  }
-  return true;
-}
-
 // The stretch of `v` to cut so that it adds less to the peak at `point`, if it has one.
 Repair::Place Repair::place_at(ValueIndex v, int point) const {
   if (residency_.covers(v, point)) {
@@ -136,9 +101,9 @@ Repair::Place Repair::place_at(ValueIndex v, int point) const {
 // the room that `v` leaves if it cannot be had otherwise.
 bool Repair::find_closure_instead_of(ValueIndex v, EventIndex at, Bytes budget, double most_cost) {
   const EventIndex op = graph_.values[v].producer;
-  return find_closure(op, at, budget, most_cost) ||
-         (!is_closure_too_dear_ &&
-          find_closure(op, at, budget + graph_.values[v].bytes, most_cost));
+  return closure_.find(op, at, budget, most_cost) ||
+         (!closure_.is_too_dear() &&
+          closure_.find(op, at, budget + graph_.values[v].bytes, most_cost));
 }
 
 Repair::Choice Repair::best_cut(int point, const RepairOptions& options) {
@@ -162,7 +127,7 @@ Repair::Choice Repair::best_cut(int point, const RepairOptions& options) {
     if (residency_.is_listed(place.next, producer)) continue;
     if (!find_closure_instead_of(v, place.next, options.budget, most_cost)) continue;
     // Something must be paid for every cut, or one of no cost would be made again and again.
-    const double score = std::max(static_cast<double>(closure_cost_ns_), 1.0) * per_cost;
+    const double score = std::max(static_cast<double>(closure_.cost_ns()), 1.0) * per_cost;
     if (score < best.score) best = {v, place.next, score};
   }
   return best;
@@ -170,7 +135,7 @@ Repair::Choice Repair::best_cut(int point, const RepairOptions& options) {
 
 // What now runs at `at` need perhaps not run again soon after.
 void Repair::share(EventIndex at, Bytes budget) {
-  const std::vector<EventIndex> ops = closure_;
+  const std::vector<EventIndex> ops = closure_.ops();
   for (EventIndex op : ops) {
     const auto& runs = residency_.runs(op);
     const auto next = std::ranges::upper_bound(runs, at);
@@ -180,8 +145,8 @@ void Repair::share(EventIndex at, Bytes budget) {
 }
 
 void Repair::apply(const Choice& choice, Bytes budget) {
-  find_closure_instead_of(choice.value, choice.at, budget, kEndless);
-  residency_.add(choice.at, closure_);
+  find_closure_instead_of(choice.value, choice.at, budget, Closure::kNoLimit);
+  residency_.add(choice.at, closure_.ops());
   share(choice.at, budget);
 }
 
@@ -191,10 +156,15 @@ bool Repair::cut(ValueIndex v, int point, Bytes budget) {
   const EventIndex producer = graph_.values[v].producer;
   if (place.next == kNone || place.begin > point || residency_.is_listed(place.next, producer))
     return false;
-  if (!find_closure_instead_of(v, place.next, budget, kEndless)) return false;
-  residency_.add(place.next, closure_);
+  if (!find_closure_instead_of(v, place.next, budget, Closure::kNoLimit)) return false;
+  residency_.add(place.next, closure_.ops());
   share(place.next, budget);
   return true;
+}
+
+// Computes again earlier what is computed again at the peak.
+bool Repair::move_list(int point, Bytes most) {
+  return point % 2 == 0 && mover_.move_earlier(point / 2, most);
 }
 
 bool Repair::fit(const RepairOptions& options) {
@@ -209,12 +179,16 @@ bool Repair::fit(const RepairOptions& options) {
     if (residency_.cost_ns() > options.most_cost_ns || num_cuts > most_cuts) return false;
     if (residency_.work() - begin > options.most_work) return false;
     const int point = residency_.peak_point();
-    const Choice choice = best_cut(point, options);
-    if (choice.value == kNone) return false;
-    const std::size_t mark = residency_.log_size();
     const Bytes peak = residency_.peak_bytes();
-    apply(choice, options.budget);
     ++num_cuts;
+    if (move_list(point, options.budget)) continue;
+    const Choice choice = best_cut(point, options);
+    if (choice.value == kNone) {
+      if (!move_list(point, peak - 1)) return false;
+      continue;
+    }
+    const std::size_t mark = residency_.log_size();
+    apply(choice, options.budget);
     if (residency_.tree().most_in(point, point + 1) >= peak) {
       // What it takes to have the value again takes as much itself.
       residency_.undo_to(mark);

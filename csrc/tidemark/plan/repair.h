@@ -14,6 +14,8 @@
 
 #include "tidemark/base/bytes.h"
 #include "tidemark/base/export.h"
+#include "tidemark/plan/closure.h"
+#include "tidemark/plan/list_mover.h"
 #include "tidemark/plan/residency.h"
 
 namespace tidemark {
@@ -73,13 +75,12 @@ class TIDEMARK_API Repair {
   };
   Place place_of(ValueIndex v, int point) const;
   double benefit(ValueIndex v, const Place& place, int point, Bytes budget) const;
-  bool find_closure(EventIndex op, EventIndex at, Bytes budget, double most_cost);
   bool find_closure_instead_of(ValueIndex v, EventIndex at, Bytes budget, double most_cost);
-  bool can_stay_within(ValueIndex v, EventIndex at, Bytes budget) const;
   Place place_at(ValueIndex v, int point) const;
   Choice best_cut(int point, const RepairOptions& options);
   void apply(const Choice& choice, Bytes budget);
   void share(EventIndex at, Bytes budget);
+  bool move_list(int point, Bytes most);
   Instead instead_of(Rerun rerun) const;
   bool is_used_besides(ValueIndex v, Rerun rerun) const;
   Bytes most_released(Rerun rerun, int depth) const;
@@ -93,12 +94,8 @@ class TIDEMARK_API Repair {
   std::vector<char> is_futile_;  // a cut of it was tried at the present peak and did not help
   std::vector<ValueIndex> futile_;
   std::mt19937 random_;
-  // The closure found last.
-  std::vector<EventIndex> closure_;
-  Nanoseconds closure_cost_ns_ = 0;
-  bool is_closure_too_dear_ = false;
-  std::vector<int> visited_;
-  int visit_ = 0;
+  Closure closure_;
+  ListMover mover_;
   std::vector<RangeTree::Number> block_peaks_;
   int points_per_block_ = 1;
 };

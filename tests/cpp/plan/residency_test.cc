@@ -30,9 +30,9 @@ class RandomMoves {
     const Problem& problem = residency_.problem();
     if (problem.gaps().empty()) return;
     const Gap& gap = problem.gaps()[random_() % problem.gaps().size()];
-    const EventIndex at = gap.time.end;
+    const EventIndex at = place_in(gap);
     const EventIndex op = problem.graph().values[gap.value].producer;
-    if (residency_.is_listed(at, op)) return;
+    if (residency_.is_listed(at, op) || !problem.can_replay_at(gap.value, at)) return;
     std::vector<EventIndex> ops{op};
     for (std::size_t next = 0; next < ops.size(); ++next)
       for (ValueIndex v : problem.reads(ops[next])) {
@@ -49,6 +49,16 @@ class RandomMoves {
         ops.push_back(parent);
       }
     residency_.add(at, ops);
+  }
+
+  // The end of the gap, or as often an event inside it that can have a list.
+  EventIndex place_in(const Gap& gap) {
+    const StepGraph& graph = residency_.problem().graph();
+    const EventKind kind = graph.has_runtime_actions ? EventKind::kUnpack : EventKind::kOp;
+    const EventIndex at =
+        gap.time.begin + static_cast<EventIndex>(random_() % (gap.time.end - gap.time.begin));
+    const bool is_place = at > graph.values[gap.value].producer && graph.events[at].kind == kind;
+    return random_() % 2 == 0 && is_place ? at : gap.time.end;
   }
 
   void remove_any() {
