@@ -64,13 +64,13 @@ const Found& BudgetTree::at_least() {
 const Found* BudgetTree::look_between(const Between& between, Bytes budget) {
   const auto [place, is_new] = plans_.try_emplace(budget);
   std::optional<Found>& found = place->second;
-  if (is_new) {
-    found = search_.run(budget, between.below, *between.above, between.depth);
-    if (between.below == nullptr && is_near_floor(budget) && least_.plan().peak_bytes() <= budget &&
-        (!found || found->cost_ns() > at_least().cost_ns()))
-      found = at_least();
-  }
-  return found ? &*found : nullptr;
+  if (!is_new) return found ? &*found : nullptr;
+  found = search_.run(budget, between.below, *between.above, between.depth);
+  const bool is_low = between.below == nullptr && (!found || is_near_floor(budget));
+  if (!is_low || least_.plan().peak_bytes() > budget) return found ? &*found : nullptr;
+  if (!found) found = search_.run(budget, &at_least(), *between.above, between.depth);
+  if (!found || found->cost_ns() > at_least().cost_ns()) found = at_least();
+  return &*found;
 }
 
 const Found* BudgetTree::best_within(Bytes budget) {

@@ -44,6 +44,9 @@ class TIDEMARK_API Continuation {
   // next call.
   const Rung* reach(const Options& options);
 
+  // Returns the schedule of least peak so far. REQUIRES: there is one to begin with.
+  const Rung& lowest() const { return rungs_.begin()->second; }
+
  private:
   const Rung* cheapest_within(Bytes budget) const;
   void descend(const Options& options);

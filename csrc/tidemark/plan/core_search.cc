@@ -32,8 +32,12 @@ constexpr int kMostEventsToFit = 10000;
 // much may be left to win; further up only where there is no plan.
 constexpr double kNearFloor = 2.5;
 constexpr double kWorthDescent = 0.05;
-// What both may take for all budgets together, in multiples of what ruin and recreate may for one.
+// What both may take for all budgets together, in multiples of what ruin and recreate may for one
+// and, in small steps, per event squared.
 constexpr std::int64_t kNearFloorWork = 30;
+constexpr std::int64_t kNearFloorWorkOfSmall = 20;
+// The part of it that the way down to the least budget may take.
+constexpr std::int64_t kLowestPart = 4;
 // Passes of the executor where nothing else has found a plan: in large steps not all of them.
 constexpr int kEventsTimesForcedPasses = 100000;
 // Beyond so many the schedules of published policies take too long to simulate.
@@ -86,9 +90,14 @@ CoreSearch::CoreSearch(Workbench& bench, CoreOptions options)
       residency_(bench.facts()),
       repair_(residency_),
       continuation_(residency_, repair_),
-      near_floor_work_(options_.with_descents ? kNearFloorWork * options_.work : 0) {}
+      near_floor_work_(options_.with_descents ? most_near_floor_work() : 0) {}
 
 int CoreSearch::num_events() const { return bench_.problem().graph().num_events(); }
+
+std::int64_t CoreSearch::most_near_floor_work() const {
+  const auto n = static_cast<std::int64_t>(num_events());
+  return std::min(kNearFloorWork * options_.work, kNearFloorWorkOfSmall * n * n);
+}
 
 // What a cheaper plan could save at most, as a part of the step's time.
 double CoreSearch::most_gain() const {
@@ -155,8 +164,7 @@ void CoreSearch::construct_near_floor(const Found& above) {
 }
 
 bool CoreSearch::is_near_floor() const {
-  const bool is_of_size = num_events() >= kSmall && num_events() <= kMostEventsToFit;
-  if (!is_of_size || is_stopped() || near_floor_work_ <= 0) return false;
+  if (num_events() > kMostEventsToFit || is_stopped() || near_floor_work_ <= 0) return false;
   const auto near = static_cast<Bytes>(kNearFloor * static_cast<double>(floor_bytes_));
   return pool_.empty() || (budget_ < near && most_gain() > kWorthDescent);
 }
@@ -164,7 +172,9 @@ bool CoreSearch::is_near_floor() const {
 // Skeletons are rough, so they are made to fit afterwards, whatever they are made for.
 void CoreSearch::follow(const Skeleton& skeleton) {
   const auto bytes = static_cast<Bytes>(skeleton.share * static_cast<double>(budget_));
-  const auto schedule = bench_.frontier_program(skeleton.windows).schedule(bytes);
+  const FrontierProgram& program = bench_.frontier_program(skeleton.windows);
+  const auto schedule = program.schedule(bytes);
+  residency_.add_work(program.work());
   if (!schedule) return;
   residency_.load(*schedule);
   if (repair_.fit({.budget = budget_, .most_cost_ns = most_cost_ns(), .most_work = options_.work}))
@@ -182,6 +192,17 @@ void CoreSearch::descend(const Found& above) {
   if (rung == nullptr) return;
   residency_.load(rung->schedule);
   offer("mincut");
+}
+
+std::optional<Found> CoreSearch::lowest_below(const Found& from) {
+  continuation_.begin_with(from.candidate.schedule, from.peak_bytes(), from.cost_ns());
+  continuation_.reach({.budget = floor_bytes_,
+                       .work = most_near_floor_work() / kLowestPart,
+                       .repair_work = options_.work,
+                       .stop = options_.stop});
+  auto candidate = judge(bench_.problem(), continuation_.lowest().schedule);
+  if (!candidate || candidate->simulation.peak_bytes >= from.peak_bytes()) return std::nullopt;
+  return Found{std::move(*candidate), "mincut"};
 }
 
 void CoreSearch::fit_from_scratch(double share) {

@@ -50,6 +50,9 @@ class TIDEMARK_API CoreSearch {
   // searches that led to these two: it decides which constructors are tried.
   std::optional<Found> run(Bytes budget, const Found* below, const Found& above, int depth);
 
+  // Returns the plan of least peak to which small steps down from `from` lead, if they lead down.
+  std::optional<Found> lowest_below(const Found& from);
+
   // Whether it was told to stop.
   bool is_stopped() const { return options_.stop && options_.stop(); }
 
@@ -88,6 +91,7 @@ class TIDEMARK_API CoreSearch {
   Nanoseconds most_cost_ns() const;
   void favour(double share);
   int num_events() const;
+  std::int64_t most_near_floor_work() const;
 
   Workbench& bench_;
   CoreOptions options_;

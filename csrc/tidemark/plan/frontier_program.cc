@@ -9,6 +9,8 @@ namespace tidemark {
 namespace {
 
 constexpr int kUnits = 240;
+// Of which the table looks at a sixth.
+constexpr std::int64_t kTableEntriesPerStep = 200;
 constexpr double kEndless = std::numeric_limits<double>::infinity();
 
 // Returns the falling sequence that lies nearest (pool adjacent violators, Ayer et al. 1955).
@@ -37,6 +39,7 @@ std::vector<double> falling_fit(const std::vector<double>& heights) {
 
 FrontierProgram::FrontierProgram(const Problem& problem, int windows)
     : problem_(problem), graph_(problem.graph()), peak_(problem.unplanned().peak_event) {
+  find_movables();
   find_uses();
   find_moments(windows);
   find_frontiers();
@@ -45,12 +48,13 @@ FrontierProgram::FrontierProgram(const Problem& problem, int windows)
   find_parts();
 }
 
-// Whether the value lies in memory or not as a plan wants.
-bool FrontierProgram::is_movable(ValueIndex v) const {
-  const Value& value = graph_.values[v];
-  return value.producer != kNone && value.producer <= peak_ &&
-         problem_.is_replayable(value.producer) &&
-         problem_.end_of(v, value.holds.front()) < graph_.num_events();
+void FrontierProgram::find_movables() {
+  for (ValueIndex v = 0; v < graph_.num_values(); ++v) {
+    const Value& value = graph_.values[v];
+    is_movable_.push_back(value.producer != kNone && value.producer <= peak_ &&
+                          problem_.is_replayable(value.producer) &&
+                          problem_.end_of(v, value.holds.front()) < graph_.num_events());
+  }
 }
 
 void FrontierProgram::find_uses() {
@@ -67,7 +71,7 @@ void FrontierProgram::find_uses() {
     for (ValueIndex v : is_unpack ? event.values : event.inputs) {
       const bool is_taken_up = std::ranges::any_of(
           graph_.values[v].holds, [e](const Interval& hold) { return hold.begin == e; });
-      if (is_taken_up && is_movable(v)) wants_[e].push_back(v);
+      if (is_taken_up && is_movable_[v]) wants_[e].push_back(v);
     }
   }
 }
@@ -75,7 +79,7 @@ void FrontierProgram::find_uses() {
 void FrontierProgram::find_moments(int windows) {
   std::vector<Bytes> width(static_cast<std::size_t>(peak_) + 2, 0);
   for (ValueIndex v = 0; v < graph_.num_values(); ++v) {
-    if (last_first_use_[v] == kNone || !is_movable(v)) continue;
+    if (last_first_use_[v] == kNone || !is_movable_[v]) continue;
     width[graph_.values[v].producer] += graph_.values[v].bytes;
     width[last_first_use_[v]] -= graph_.values[v].bytes;
   }
@@ -97,7 +101,7 @@ void FrontierProgram::find_frontiers() {
     std::vector<ValueIndex> frontier;
     Bytes bytes = 0;
     for (ValueIndex v = 0; v < graph_.num_values(); ++v) {
-      if (!is_movable(v) || graph_.values[v].producer > moment) continue;
+      if (!is_movable_[v] || graph_.values[v].producer > moment) continue;
       if (moment == peak_ || last_first_use_[v] <= moment) continue;
       frontier.push_back(v);
       bytes += graph_.values[v].bytes;
@@ -143,37 +147,35 @@ void FrontierProgram::find_curves() {
 FrontierProgram::Replays FrontierProgram::replays(const std::vector<ValueIndex>& targets,
                                                   EventIndex after) const {
   Replays result;
-  std::map<ValueIndex, int> reads_left;
-  std::set<EventIndex> ops;
+  // Of values made after that: how often they are read or wanted, where they have been met at all.
+  std::vector<int> reads_left(graph_.values.size(), 0);
+  std::vector<char> is_met(static_cast<std::size_t>(peak_) + 1, 0);
   std::vector<ValueIndex> missing;
-  for (ValueIndex v : targets) {
-    if (graph_.values[v].producer <= after) continue;
+  const auto read = [&](ValueIndex v) {
     ++reads_left[v];
     missing.push_back(v);
-  }
+  };
+  for (ValueIndex v : targets)
+    if (graph_.values[v].producer > after) read(v);
   while (!missing.empty()) {
     const EventIndex op = graph_.values[missing.back()].producer;
     missing.pop_back();
-    if (!ops.insert(op).second) continue;
-    for (ValueIndex v : problem_.reads(op)) {
-      if (graph_.values[v].producer <= after || !is_movable(v)) continue;
-      ++reads_left[v];
-      missing.push_back(v);
-    }
+    if (std::exchange(is_met[op], 1)) continue;
+    result.ops.push_back(op);
+    for (ValueIndex v : problem_.reads(op))
+      if (graph_.values[v].producer > after && is_movable_[v]) read(v);
   }
+  std::ranges::sort(result.ops);
   Bytes live = 0;
-  for (EventIndex op : ops) {
+  for (EventIndex op : result.ops) {
     result.cost_ns += graph_.events[op].cost_ns;
     for (ValueIndex v : problem_.restores(op)) live += graph_.values[v].bytes;
     result.peak_bytes = std::max(result.peak_bytes, live + graph_.events[op].workspace_bytes);
     for (ValueIndex v : problem_.restores(op))
-      if (!reads_left.contains(v)) live -= graph_.values[v].bytes;
-    for (ValueIndex v : problem_.reads(op)) {
-      const auto left = reads_left.find(v);
-      if (left != reads_left.end() && --left->second == 0) live -= graph_.values[v].bytes;
-    }
+      if (reads_left[v] == 0) live -= graph_.values[v].bytes;
+    for (ValueIndex v : problem_.reads(op))
+      if (reads_left[v] > 0 && --reads_left[v] == 0) live -= graph_.values[v].bytes;
   }
-  result.ops.assign(ops.begin(), ops.end());
   return result;
 }
 
@@ -220,18 +222,14 @@ FrontierProgram::Part FrontierProgram::base_of(int from, int to) const {
   const std::vector<ValueIndex> values = wanted(from, to);
   const Replays again = replays(values, moments_[from]);
   Part part{again.cost_ns, problem_.dropped()[begin].before + width_[from] + again.peak_bytes};
-  std::map<EventIndex, Bytes> gone;  // by the event that takes a value up last
+  // From the last event back: what is taken up there for the last time is stored up to it.
+  std::vector<char> is_met(graph_.values.size(), 0);
   Bytes stored = 0;
-  std::set<ValueIndex> seen;
-  for (EventIndex e = end - 1; e >= begin; --e)
-    for (ValueIndex v : wants_[e]) {
-      if (graph_.values[v].producer > moments_[to] || !seen.insert(v).second) continue;
-      stored += graph_.values[v].bytes;
-      gone[e] += graph_.values[v].bytes;
-    }
-  for (EventIndex e = begin; e < end; ++e) {
-    if (const auto here = gone.find(e); here != gone.end()) stored -= here->second;
+  for (EventIndex e = end - 1; e >= begin; --e) {
     part.peak_bytes = std::max(part.peak_bytes, beside_[e] + stored);
+    for (ValueIndex v : wants_[e])
+      if (graph_.values[v].producer <= moments_[to] && !std::exchange(is_met[v], 1))
+        stored += graph_.values[v].bytes;
   }
   return part;
 }
@@ -385,6 +383,11 @@ std::optional<Schedule> FrontierProgram::finish(
   }
   prune(problem_, schedule);
   return schedule;
+}
+
+std::int64_t FrontierProgram::work() const {
+  const auto n = static_cast<std::int64_t>(num_moments());
+  return n * n * n * kUnits / kTableEntriesPerStep;
 }
 
 std::optional<Schedule> FrontierProgram::schedule(Bytes bytes) const {

@@ -15,6 +15,7 @@
 // follows.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,6 +39,9 @@ class TIDEMARK_API FrontierProgram {
   // and may run ops that need not be. O(windows^3) time.
   std::optional<Schedule> schedule(Bytes bytes) const;
 
+  // Returns what schedule() takes, in steps as Residency::work() counts them.
+  std::int64_t work() const;
+
  private:
   // What some ops cost if they run in one list, and the most that they add meanwhile.
   struct Replays {
@@ -53,6 +57,7 @@ class TIDEMARK_API FrontierProgram {
   };
   struct Table;
 
+  void find_movables();
   void find_uses();
   void find_moments(int windows);
   void find_frontiers();
@@ -60,7 +65,6 @@ class TIDEMARK_API FrontierProgram {
   void find_curves();
   void find_parts();
   int num_moments() const { return static_cast<int>(moments_.size()) - 1; }
-  bool is_movable(ValueIndex v) const;
   std::vector<ValueIndex> wanted(int from, int to) const;
   Replays replays(const std::vector<ValueIndex>& targets, EventIndex after) const;
   Bytes first_sweep_bytes(int from, int to, bool is_kept) const;
@@ -73,6 +77,7 @@ class TIDEMARK_API FrontierProgram {
   const Problem& problem_;
   const StepGraph& graph_;
   EventIndex peak_;
+  std::vector<char> is_movable_;  // per value: whether it lies in memory or not as a plan wants
   std::vector<EventIndex> last_first_use_;         // per value: in the first part, or kNone
   std::vector<EventIndex> moments_;                // p_0 = -1 < p_1 < .. < p_n = peak
   std::vector<std::vector<ValueIndex>> frontier_;  // per moment

@@ -52,6 +52,7 @@ Found LeastFeasible::search() {
     else
       from = half;
   }
+  if (auto lower = search.lowest_below(least)) least = *std::move(lower);
   return {*judge(problem_, std::move(least.candidate.schedule)), std::move(least.policy)};
 }
 
