@@ -32,10 +32,12 @@ constexpr int kMostEventsToFit = 10000;
 // much may be left to win; further up only where there is no plan.
 constexpr double kNearFloor = 2.5;
 constexpr double kWorthDescent = 0.05;
-// What both may take for all budgets together, in multiples of what ruin and recreate may for one
-// and, in small steps, per event squared.
+// What both may take for all budgets together, in multiples of what ruin and recreate may for one;
+// in small steps per event squared, and in large ones, where all else takes long, divided by their
+// events.
 constexpr std::int64_t kNearFloorWork = 30;
 constexpr std::int64_t kNearFloorWorkOfSmall = 20;
+constexpr std::int64_t kNearFloorWorkOfLarge = 60'000'000'000;
 // The part of it that the way down to the least budget may take.
 constexpr std::int64_t kLowestPart = 4;
 // Passes of the executor where nothing else has found a plan: in large steps not all of them.
@@ -96,7 +98,8 @@ int CoreSearch::num_events() const { return bench_.problem().graph().num_events(
 
 std::int64_t CoreSearch::most_near_floor_work() const {
   const auto n = static_cast<std::int64_t>(num_events());
-  return std::min(kNearFloorWork * options_.work, kNearFloorWorkOfSmall * n * n);
+  return std::min({kNearFloorWork * options_.work, kNearFloorWorkOfSmall * n * n,
+                   kNearFloorWorkOfLarge / std::max<std::int64_t>(n, 1)});
 }
 
 // What a cheaper plan could save at most, as a part of the step's time.
