@@ -61,11 +61,18 @@ class Comparison:
     """`auto` beside the optimum: how much longer its steps take, as parts of the optimum's."""
 
     gaps: list[float] = field(default_factory=list)
+    num_steps: int = 0
     num_open: int = 0
     num_missed: int = 0
 
-    def add(self, graph: StepGraph, budget: int) -> None:
-        answer = exact.solve(graph._handle, budget, 20.0)
+    def add_step(self, graph: StepGraph, shares: tuple[float, ...], seconds: float) -> None:
+        before = len(self.gaps)
+        for budget in budgets_of(graph, shares):
+            self.add(graph, budget, seconds)
+        self.num_steps += len(self.gaps) > before
+
+    def add(self, graph: StepGraph, budget: int, seconds: float) -> None:
+        answer = exact.solve(graph._handle, budget, seconds)
         if isinstance(answer.plan, _core.PlanFailure) or not answer.is_proven:
             self.num_open += 1
             return
@@ -82,7 +89,8 @@ class Comparison:
     def __str__(self) -> str:
         optimal = sum(gap == 0 for gap in self.gaps)
         return (
-            f"auto against the optimum: {len(self.gaps)} plans, {optimal} optimal, "
+            f"auto against the optimum: {len(self.gaps)} plans of {self.num_steps} steps, "
+            f"{optimal} optimal, "
             f"{100 * statistics.mean(self.gaps):.2f} % slower on average, "
             f"{100 * max(self.gaps):.1f} % at most; no plan at {self.num_missed}; "
             f"{self.num_open} without one or not solved in time"
@@ -97,27 +105,29 @@ def random_steps(seeds: range) -> Iterator[StepGraph]:
             yield graph
 
 
-def compare(seeds: range, shares: tuple[float, ...]) -> Comparison:
+def compare(seeds: range, shares: tuple[float, ...], seconds: float) -> Comparison:
     comparison = Comparison()
     for graph in random_steps(seeds):
-        for budget in budgets_of(graph, shares):
-            comparison.add(graph, budget)
+        comparison.add_step(graph, shares, seconds)
     print(comparison)
     return comparison
 
 
 def test_auto_is_near_the_optimum() -> None:
-    comparison = compare(range(30), (0.5,))
+    comparison = compare(range(30), (0.5,), 20.0)
 
     assert len(comparison.gaps) >= 20
     assert statistics.mean(comparison.gaps) <= 0.02
 
 
+# Most programmes are solved in a tenth of a second; those that take long are left out.
 @pytest.mark.full
-def test_auto_is_near_the_optimum_on_hundreds_of_steps() -> None:
-    comparison = compare(range(300), SHARES)
+@pytest.mark.parametrize("first", [0, 1])
+def test_auto_is_near_the_optimum_on_hundreds_of_steps(first: int) -> None:
+    comparison = compare(range(first, 300, 2), SHARES, 4.0)
 
-    assert len(comparison.gaps) >= 400
+    assert comparison.num_steps >= 100
+    assert len(comparison.gaps) >= 200
     assert statistics.mean(comparison.gaps) <= 0.02
 
 
