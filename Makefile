@@ -10,7 +10,7 @@ BUILD := cmake --build --parallel $(JOBS) --preset
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build modules demo test test-all sanitize fuzz fuzz-readers bench lint format clean
+.PHONY: help setup build modules demo test test-all sanitize sanitize-torch fuzz fuzz-readers bench lint format clean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -40,6 +40,7 @@ test-all: export TIDEMARK_TEST_ALL = 1
 test-all: test  ## the same with the full grids of models and budgets, and all sanitizers
 	@$(BUILD) asan
 	@ctest --preset asan
+	@$(MAKE) --no-print-directory sanitize-torch
 	@cmake --preset tsan --log-level=WARNING
 	@$(BUILD) tsan --target tidemark_core_tests
 	@build/tsan/tests/cpp/tidemark_core_tests --gtest_brief=1 --gtest_filter="Concurrency.*"
@@ -48,6 +49,11 @@ sanitize: setup  ## hostile text for the readers, under the address and undefine
 	@cmake --preset asan --log-level=WARNING
 	@$(BUILD) asan --target tidemark_fuzz_tests
 	@build/asan/tests/fuzz/tidemark_fuzz_tests --gtest_brief=1
+
+sanitize-torch: build  ## what drives the runtime hardest, under the same sanitizers
+	@$(CONFIGURE) asan-torch
+	@$(BUILD) asan-torch --target tidemark_torch_tests
+	@tools/sanitize_torch.sh
 
 SECONDS ?= 600
 SEED ?= 1
