@@ -7,7 +7,8 @@ namespace tidemark {
 SlotServer::SlotServer(const AddressPlan& plan)
     : num_slots_(static_cast<std::int32_t>(plan.slots.size())),
       slots_per_step_(num_slots_ / plan.num_steps),
-      slots_(std::make_unique<Slot[]>(plan.slots.size())) {
+      slots_(plan.slots.size()),
+      is_live_(std::make_unique<std::atomic<bool>[]>(plan.slots.size())) {
   for (std::int32_t i = 0; i < num_slots_; ++i) {
     const AddressSlot& planned = plan.slots[i];
     Slot& slot = slots_[i];
@@ -33,17 +34,17 @@ bool SlotServer::begin_step() noexcept {
   taken_bytes_ = 0;
   has_differed_ = false;
   // One that dies meanwhile may be counted and seen or not: then it looks as if it should not live.
-  const std::int64_t num_live = num_holders_.load(std::memory_order_acquire) - 1;
-  return num_live == std::count_if(outliving_.begin(), outliving_.end(), [=, this](auto slot) {
+  return holders_.num_present() ==
+         std::count_if(outliving_.begin(), outliving_.end(), [=, this](auto slot) {
            return last_end - slots_per_step_ <= slot && slot < last_end &&
-                  slots_[slot].is_live.load(std::memory_order_acquire);
+                  is_live_[slot].load(std::memory_order_acquire);
          });
 }
 
 Bytes SlotServer::live_bytes() const noexcept {
   Bytes bytes = 0;
-  for (const std::int32_t i : by_offset_) {
-    if (slots_[i].is_live.load(std::memory_order_acquire)) bytes += slots_[i].bytes;
+  for (std::int32_t i = 0; i < num_slots_; ++i) {
+    if (is_live_[i].load(std::memory_order_acquire)) bytes += slots_[i].bytes;
   }
   return bytes;
 }
@@ -53,7 +54,7 @@ std::vector<AddressRange> SlotServer::free_ranges(Bytes height) const {
   Bytes end = 0;  // of what lives so far
   for (const std::int32_t i : by_offset_) {
     const Slot& slot = slots_[i];
-    if (!slot.is_live.load(std::memory_order_acquire)) continue;
+    if (!is_live_[i].load(std::memory_order_acquire)) continue;
     if (slot.offset > end) ranges.push_back({end, slot.offset});
     end = std::max(end, slot.offset + slot.bytes);
   }

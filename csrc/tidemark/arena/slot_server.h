@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "tidemark/arena/address_plan.h"
+#include "tidemark/base/holders.h"
 
 namespace tidemark {
 
@@ -37,14 +38,14 @@ class TIDEMARK_API SlotServer {
   // Returns the slot of the allocation that comes next; kNoSlot: it has none, or not any more.
   std::int32_t take(Bytes bytes) noexcept {
     if (next_ < end_ && slots_[next_].bytes == bytes && !has_differed_) [[likely]] {
-      Slot& slot = slots_[next_];
+      const Slot& slot = slots_[next_];
       if (slot.offset == kNoOffset) {
         ++next_;
         return kNoSlot;
       }
       if (is_free_below(slot)) [[likely]] {
-        slot.is_live.store(true, std::memory_order_relaxed);
-        num_holders_.fetch_add(1, std::memory_order_relaxed);
+        is_live_[next_].store(true, std::memory_order_relaxed);
+        holders_.come();
         ++num_taken_;
         taken_bytes_ += bytes;
         return next_++;
@@ -57,18 +58,18 @@ class TIDEMARK_API SlotServer {
   // Takes a slot of the step before, out of turn, for what lives elsewhere: until it is given back,
   // nothing comes to lie there. REQUIRES: no step has begun yet.
   void reserve(std::int32_t slot) noexcept {
-    slots_[slot].is_live.store(true, std::memory_order_relaxed);
-    num_holders_.fetch_add(1, std::memory_order_relaxed);
+    is_live_[slot].store(true, std::memory_order_relaxed);
+    holders_.come();
   }
   // Returns whether it was the last that held the server: no slot is taken and it was retired.
   bool give_back(std::int32_t slot) noexcept {
-    slots_[slot].is_live.store(false, std::memory_order_release);
-    return num_holders_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    is_live_[slot].store(false, std::memory_order_release);
+    return holders_.go();
   }
   // Takes no more. Returns as give_back.
   bool retire() noexcept {
     has_differed_ = true;
-    return num_holders_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    return holders_.close();
   }
 
   // The addresses of a slot.
@@ -92,23 +93,23 @@ class TIDEMARK_API SlotServer {
     Bytes offset = kNoOffset;
     std::uint32_t before_begin = 0;  // its part of before_
     std::uint32_t before_end = 0;
-    std::atomic<bool> is_live = false;
   };
 
   bool is_free_below(const Slot& slot) const noexcept {
     for (std::uint32_t i = slot.before_begin; i < slot.before_end; ++i) {
-      if (slots_[before_[i]].is_live.load(std::memory_order_acquire)) return false;
+      if (is_live_[before_[i]].load(std::memory_order_acquire)) return false;
     }
     return true;
   }
 
   std::int32_t num_slots_;
   std::int32_t slots_per_step_;
-  std::unique_ptr<Slot[]> slots_;  // atomics do not move
+  std::vector<Slot> slots_;
+  std::unique_ptr<std::atomic<bool>[]> is_live_;  // per slot; close together, as many are looked at
   std::vector<std::int32_t> before_;
-  std::vector<std::int32_t> by_offset_;        // those in the arena
-  std::vector<std::int32_t> outliving_;        // those of them that outlive a step
-  std::atomic<std::int64_t> num_holders_ = 1;  // taken slots, and one until it is retired
+  std::vector<std::int32_t> by_offset_;  // those in the arena
+  std::vector<std::int32_t> outliving_;  // those of them that outlive a step
+  Holders holders_;                      // slots that are taken or reserved
   std::int32_t next_ = 0;
   std::int32_t end_ = 0;  // of the slots of the step that runs
   std::int64_t num_refused_ = 0;

@@ -227,11 +227,12 @@ class CheckpointHandle final : public SavedVariableHooks {
   }
   void call_pack_hook(const at::Tensor& tensor) override {
     version_ = SavedVersion(tensor);
+    version_.follow(tensor);
     number_ = region_->add(tensor);
     is_packed_ = true;
   }
   at::Tensor call_unpack_hook() override {
-    version_.check();
+    version_.check(at::Tensor());
     return region_->serve(number_);
   }
 

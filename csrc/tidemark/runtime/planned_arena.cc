@@ -13,11 +13,11 @@ constexpr int kPoison = 0xff;
 
 PlannedArena::PlannedArena(const AddressPlan& plan, c10::Allocator& under, Options options)
     : server_(plan),
-      blocks_(plan.slots.size()),
+      blocks_(plan.slots.size(), Block{this}),
+      shadows_(options.is_debugging ? plan.slots.size() : 0),
       pages_(plan.height()),
       under_(under),
       options_(options) {
-  for (Block& block : blocks_) block.arena = this;
   if (options_.is_debugging) poison({0, plan.height()});
 }
 
@@ -31,7 +31,7 @@ c10::DataPtr PlannedArena::allocate(std::size_t bytes) {
   if (slot == kNoSlot) return fall_back(bytes);
   void* const data = pages_.data() + server_.range(slot).begin;
   if (options_.is_debugging) [[unlikely]] {
-    blocks_[slot].shadow = under_.allocate(bytes);
+    shadows_[slot] = under_.allocate(bytes);
   } else {
     c10::profiledCPUMemoryReporter().New(data, bytes);
   }
@@ -65,7 +65,7 @@ void PlannedArena::free_slot(std::int32_t slot) noexcept {
   const AddressRange range = server_.range(slot);
   if (options_.is_debugging) [[unlikely]] {
     poison(range);
-    blocks_[slot].shadow.clear();
+    shadows_[slot].clear();
   } else {
     c10::profiledCPUMemoryReporter().Delete(pages_.data() + range.begin);
   }

@@ -55,7 +55,6 @@ class PlannedArena final : public c10::Allocator {
   // What a block's deleter is given: its place in blocks_ is its slot.
   struct Block {
     PlannedArena* arena = nullptr;
-    c10::DataPtr shadow;  // while debugging: the block below
   };
 
   PlannedArena(const AddressPlan& plan, c10::Allocator& under, Options options);
@@ -68,6 +67,7 @@ class PlannedArena final : public c10::Allocator {
 
   SlotServer server_;
   std::vector<Block> blocks_;
+  std::vector<c10::DataPtr> shadows_;  // while debugging, per slot: the block below
   Pages pages_;
   c10::Allocator& under_;
   Options options_;

@@ -64,6 +64,8 @@ void Step::begin() {
 StepOutcome Step::end(bool aborted) {
   leave_tap();
   set_saved_tensor_factory(nullptr);
+  kept_by_handles_ = shared_from_this();
+  if (handles_alive_.close()) kept_by_handles_.reset();
   if (!is_tail_left_ && !aborted) follower_.step_ended();
   if (!aborted) trade_anchors_for_values();
   StepOutcome outcome;
@@ -292,7 +294,8 @@ std::unique_ptr<torch::autograd::SavedVariableHooks> Step::make_hooks() {
     has_saved_in_tail_ = true;
     return nullptr;
   }
-  return SavedHandle::make(tape_.memory(), shared_from_this());
+  handles_alive_.come();
+  return SavedHandle::make(tape_.memory(), *this);
 }
 
 void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
@@ -301,6 +304,7 @@ void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
   handle.version = SavedVersion(tensor);
   if (!is_plain(tensor)) {
     handle.held = tensor.detach();
+    handle.version.follow(tensor);
   } else if (retains_gradient(tensor)) {
     handle.held = tensor;
   } else {
@@ -335,7 +339,10 @@ bool Step::may_hold(const at::Tensor& tensor, ValueKey key) const {
 }
 
 void Step::manage(SavedHandle& handle, const at::Tensor& tensor) {
-  handle.geometry = geometry_of(tensor, tape_.memory());
+  handle.version.follow(tensor);
+  std::pmr::memory_resource& memory = tape_.memory();
+  void* const place = memory.allocate(sizeof(Geometry), alignof(Geometry));
+  handle.geometry = ::new (place) Geometry(geometry_of(tensor, memory));
   handle.value = &tape_.value(handle.key);
   ValueState& value = *handle.value;
   tape_.add_handle(value);
@@ -357,7 +364,7 @@ void Step::manage_all() {
 }
 
 at::Tensor Step::unpack(SavedHandle& handle) {
-  handle.version.check();
+  handle.version.check(handle.held);
   if (is_active_) turns_.enter();
   if (is_active_ && (is_away_ || !allocator().observes_this_thread()) && is_in_backward()) {
     follow_backward_here();
@@ -382,7 +389,7 @@ at::Tensor Step::unpack(SavedHandle& handle) {
   if (!value.kept && !value.serving) restore(value);
   const Ref& source = value.kept ? value.kept : value.serving;
   if (write_check_ != nullptr) check_before_serving(value.key, source);
-  at::Tensor tensor = make_view(source.storage(), handle.geometry);
+  at::Tensor tensor = make_view(source.storage(), *handle.geometry);
   if (source.seen()->version != kNone) value.restored = source.seen();
   if (watcher_ != nullptr) watcher_->recorder().served(value.key);
   if (handle.is_pending) {
@@ -416,6 +423,11 @@ void Step::release(SavedHandle& handle) noexcept {
   if (value.num_handles > 0) return;
   value.kept.reset();
   value.anchors.clear();
+}
+
+void Step::destroyed_handle() noexcept {
+  if (!handles_alive_.go()) return;
+  const std::shared_ptr<Step> last = std::move(kept_by_handles_);
 }
 
 }  // namespace tidemark

@@ -5,7 +5,8 @@
 // saved values (evict). Following, it executes a plan (PlanFollower). A step that follows plans
 // which drop nothing only counts and compares: it has no tape and makes no handles.
 //
-// Saved-tensor handles share ownership of it: a graph that outlives the step can still be run.
+// Once ended, it lives as long as there are saved-tensor handles: a graph that outlives the step
+// can still be run.
 #pragma once
 
 #include <torch/csrc/autograd/saved_variable_hooks.h>
@@ -16,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "tidemark/base/holders.h"
 #include "tidemark/runtime/backward_turns.h"
 #include "tidemark/runtime/budget_exceeded.h"
 #include "tidemark/runtime/foreign_storages.h"
@@ -93,6 +95,8 @@ class Step final : public std::enable_shared_from_this<Step>,
   at::Tensor unpack(SavedHandle& handle);
   void follow_backward_here();
   void release(SavedHandle& handle) noexcept;
+  // Destroys the step with the last handle, if nobody else holds it.
+  void destroyed_handle() noexcept;
   bool may_hold(const at::Tensor& tensor, ValueKey key) const;
   void manage(SavedHandle& handle, const at::Tensor& tensor);
   void manage_all();
@@ -134,7 +138,9 @@ class Step final : public std::enable_shared_from_this<Step>,
   ForeignStorages* foreign_;
   Tape tape_;
   std::vector<SavedHandle*> handles_;  // by number; nullptr once gone
-  bool is_busy_ = false;               // the runtime's own ops and frees
+  Holders handles_alive_;
+  std::shared_ptr<Step> kept_by_handles_;  // the step, once ended, while there are handles
+  bool is_busy_ = false;                   // the runtime's own ops and frees
   BackwardTurns turns_;
   PlanFollower follower_;
   std::unique_ptr<StepWatcher> watcher_;
