@@ -9,7 +9,8 @@ import pytest
 import tidemark
 from compatibility import all_rows
 from compatibility.harness import differences, find_range, run_row, state_of
-from counted_runs import assert_equal, assert_planned, run
+from compatibility.rows import Program
+from counted_runs import Run, assert_equal, assert_planned, run
 from training_loops import LOOPS
 
 pytestmark = pytest.mark.usefixtures("counter")
@@ -66,3 +67,32 @@ def test_a_plan_from_elsewhere_holds_in_the_steps_before_its_own(name: str) -> N
     assert differences(found, known.stock) == []
     assert found.summaries[1].kind == "adapted"
     assert max(found.counted) <= known.least
+
+
+def test_what_was_given_up_for_a_plan_is_missed_with_a_sentence() -> None:
+    # The plan drops values and never restores them: the step leaves it in backward. What they are
+    # made from was let go for want of room, as a plan restores from what it keeps.
+    row = all_rows()["multihead_attention_with_added_keys"]
+    known = find_range(row)
+    document = json.loads(tidemark.plan(known.graph, known.least).to_json())
+    document["actions"] = [
+        {key: values for key, values in action.items() if key != "replay"}
+        for action in document["actions"]
+        if set(action) - {"event", "replay"}
+    ]
+    plan = tidemark.Plan.from_json(json.dumps(document))
+    programs: list[Program] = []
+    seen = Run()
+
+    def make() -> Program:
+        programs.append(row.make())
+        return programs[-1]
+
+    with (
+        tidemark.MemoryBudget(known.least, plan=plan) as budget,
+        pytest.raises(tidemark.BudgetExceeded, match="as they were before the step"),
+    ):
+        run_row(make, budget, look=state_of, seen=seen)
+
+    before, after = seen.state[-1], state_of(programs[-1])
+    assert [key for key in before if "parameter" in key and before[key] != after[key]] == []

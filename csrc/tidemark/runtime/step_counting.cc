@@ -85,10 +85,10 @@ void Step::make_room(Bytes bytes) {
   give_up_anchors(enough);
 }
 
-// Whether it cannot be restored any more, because the budget had no room for what that takes.
+// Whether it cannot be restored any more, because the budget had no room for what that takes: its
+// own anchors, or those of a value it is made from.
 bool Step::is_lost(const ValueState& value) {
-  return given_up_bytes_ > 0 && value.has_spare_anchors &&
-         !AnchorSearch(tape_).is_recomputable(value.key);
+  return given_up_bytes_ > 0 && !AnchorSearch(tape_).is_recomputable(value.key);
 }
 
 // What a plan drops it restores itself, from what it keeps. Only a step that leaves the plan would
