@@ -45,7 +45,7 @@ class RangeTree {
   // Returns the first point that has the maximum.
   int first_of_most() const noexcept {
     int node = 1;
-    while (node < size_) node = 2 * node + (most_[2 * node] >= most_[2 * node + 1] ? 0 : 1);
+    while (node < size_) node = 2 * node + (most_[left(node)] >= most_[left(node) + 1] ? 0 : 1);
     return node - size_;
   }
 
@@ -74,7 +74,7 @@ class RangeTree {
   void maxima(int count, std::vector<Number>& out) const {
     const int width =
         std::min(static_cast<int>(std::bit_floor(static_cast<unsigned>(count))), size_);
-    out.assign(most_.begin() + width, most_.begin() + 2 * width);
+    out.assign(most_.begin() + width, most_.begin() + width + width);
     for (int i = 0; i < width; ++i)
       for (int node = (width + i) / 2; node > 0; node /= 2) out[i] += added_[node];
   }
@@ -84,12 +84,13 @@ class RangeTree {
   }
 
  private:
+  static std::size_t left(int node) noexcept { return 2 * static_cast<std::size_t>(node); }
   void apply(int node, Number number) {
     most_[node] += number;
     if (node < size_) added_[node] += number;
   }
   void pull(int node) {
-    most_[node] = std::max(most_[2 * node], most_[2 * node + 1]) + added_[node];
+    most_[node] = std::max(most_[left(node)], most_[left(node) + 1]) + added_[node];
   }
 
   int size_;

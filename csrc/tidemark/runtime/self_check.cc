@@ -263,8 +263,9 @@ const std::vector<Assumption>& self_check() {
 std::string self_check_obstacle() {
   for (const auto& [name, problem] : self_check()) {
     if (problem.empty()) continue;
-    return "torch " TORCH_VERSION " does not do here what Tidemark rests on (" + name +
-           "): " + problem + "; planning still works, `tidemark doctor` shows the whole list";
+    std::string text = "torch " TORCH_VERSION " does not do here what Tidemark rests on (";
+    text.append(name).append("): ").append(problem);
+    return text.append("; planning still works, `tidemark doctor` shows the whole list");
   }
   return "";
 }

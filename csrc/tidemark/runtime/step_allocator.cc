@@ -78,7 +78,7 @@ c10::DataPtr StepAllocator::allocate_dataless(size_t bytes) {
 c10::DeleterFnPtr StepAllocator::enter(const void* key, Bytes bytes, c10::DataPtr owner,
                                        bool is_dataless, bool is_observed_here) {
   StepObserver* observer = observer_.load(std::memory_order_relaxed);
-  Unobserved* const unobserved = Unobserved::innermost_;
+  Unobserved* const unobserved = Unobserved::innermost;
   if (unobserved != nullptr) unobserved->note(bytes);
   const bool is_counted = unobserved == nullptr && (is_observed_here || observer == nullptr);
   const c10::DeleterFnPtr deleter = owner.get_deleter();
@@ -126,7 +126,7 @@ void StepAllocator::free_block(void* data) {
     }
   }
   block.deleter(block.context);
-  if (Unobserved::innermost_ != nullptr) Unobserved::innermost_->note(-block.bytes);
+  if (Unobserved::innermost != nullptr) Unobserved::innermost->note(-block.bytes);
   if (block.is_counted && self.observer_wants_blocks_.load(std::memory_order_relaxed) &&
       self.is_observed()) {
     self.observer_.load(std::memory_order_relaxed)->after_free(block.id, block.bytes);

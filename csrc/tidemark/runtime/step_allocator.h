@@ -71,8 +71,8 @@ class StepAllocator final : public c10::Allocator {
   // While one lives, blocks that this thread makes are neither counted nor reported, but by it.
   class Unobserved {
    public:
-    Unobserved() : outer_(innermost_) { innermost_ = this; }
-    ~Unobserved() { innermost_ = outer_; }
+    Unobserved() : outer_(innermost) { innermost = this; }
+    ~Unobserved() { innermost = outer_; }
     Unobserved(const Unobserved&) = delete;
     Unobserved& operator=(const Unobserved&) = delete;
 
@@ -86,7 +86,7 @@ class StepAllocator final : public c10::Allocator {
       live_ += bytes;
       peak_ = std::max(peak_, live_);
     }
-    inline static thread_local Unobserved* innermost_ TIDEMARK_FAST_TLS = nullptr;
+    inline static thread_local Unobserved* innermost TIDEMARK_FAST_TLS = nullptr;
     Unobserved* outer_;
     Bytes live_ = 0;
     Bytes peak_ = 0;
@@ -143,7 +143,7 @@ class StepAllocator final : public c10::Allocator {
   static void free_uncounted_block(void* data) { free_block(data); }
   bool is_observed() const noexcept {
     return observer_.load(std::memory_order_relaxed) != nullptr && observes_this_thread() &&
-           Unobserved::innermost_ == nullptr;
+           Unobserved::innermost == nullptr;
   }
   // The storage's pointer, past the check of the accessors, which refuse where there is no data.
   static const c10::DataPtr& pointer_of(const c10::StorageImpl& storage) noexcept {

@@ -128,6 +128,7 @@ std::vector<at::Tensor> make_dataless(const std::vector<at::Tensor>& described) 
   StepAllocator::Unobserved older_than_any_step;
   std::unordered_map<const c10::StorageImpl*, c10::Storage> storages;
   std::vector<at::Tensor> result;
+  result.reserve(described.size());
   for (const at::Tensor& tensor : described) {
     result.push_back(place_on(storages[storage_of(tensor)], tensor));
   }

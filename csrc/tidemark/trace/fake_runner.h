@@ -42,7 +42,7 @@ struct OpEstimate {
 
 class TIDEMARK_API FakeRunner final : public OpRunner {
  public:
-  explicit FakeRunner(FakeOracle oracle, DeviceProfile device = device_profile("cpu"))
+  explicit FakeRunner(FakeOracle oracle, const DeviceProfile& device = device_profile("cpu"))
       : oracle_(std::move(oracle)), device_(device) {}
 
   void run(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
