@@ -78,7 +78,8 @@ def auto_checkpoint(
     """Makes every pass of `model` up to `optimizer.step()` a step under `memory_budget`.
 
     The step begins when the model's forward is called in training mode and ends after the
-    optimizer's step. Nothing of the loop changes.
+    optimizer's step. Nothing of the loop changes. An error that the loop catches ends no step: what
+    it does next belongs to the same one, up to the next `optimizer.step()`.
 
     Args:
         model: the outermost module.

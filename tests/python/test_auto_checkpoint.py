@@ -66,6 +66,39 @@ def small() -> Loop:
     return LOOPS["mlp"]()
 
 
+@pytest.mark.parametrize("failing", [0, 3])
+def test_a_loop_that_catches_an_error_goes_on_in_the_same_step(failing: int) -> None:
+    def run(memory: str | None) -> tuple[list[torch.Tensor], tidemark.MemoryBudget | None]:
+        loop = small()
+        held = (
+            unchanged()
+            if memory is None
+            else tidemark.auto_checkpoint(loop.model, loop.optimizer, memory_budget=memory)
+        )
+        with held as budget:
+            for i in range(STEPS):
+                x, y = loop.next_batch()
+                try:
+                    loss = loop.loss(loop.model(x), y)
+                    if i == failing:
+                        raise KeyError("of the loop's own")
+                    loss.backward()
+                except KeyError:
+                    continue
+                loop.optimizer.step()
+                loop.optimizer.zero_grad()
+        return [p.detach().clone() for p in loop.model.parameters()], budget
+
+    expected, _ = run(None)
+    found, budget = run("1 GiB")
+
+    assert all(map(torch.equal, found, expected))
+    assert budget is not None
+    counts = budget.steps
+    assert counts.watched + counts.planned + counts.adapted + counts.diverged == STEPS - 1
+    assert not budget.is_in_step
+
+
 def test_evaluation_and_inner_modules_begin_no_step() -> None:
     loop = small()
     x, _ = loop.next_batch()
