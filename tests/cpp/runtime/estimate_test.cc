@@ -38,7 +38,7 @@ struct Program {
   Tensor loss;
 };
 
-Program with_optimizer(nn::Sequential model, Tensor x) {
+Program with_optimizer(nn::Sequential model, const Tensor& x) {
   auto optimizer = std::make_shared<torch::optim::AdamW>(model->parameters(), 1e-3);
   return {model, optimizer, x, {}, {}};
 }
@@ -116,7 +116,7 @@ TEST(FakeDevice, BuildsModelsThatNoMachineHereCouldHold) {
   const StepGraph graph = device.record([&] { program.step(); });
 
   // Two weights, each with its gradient and AdamW's two moments.
-  EXPECT_GT(simulate(graph).peak_bytes, 8 * 4 * kWidth * kWidth);
+  EXPECT_GT(simulate(graph).peak_bytes, Bytes{8 * 4} * kWidth * kWidth);
   EXPECT_THROW(program.loss.data_ptr(), c10::Error);
 }
 
