@@ -81,10 +81,15 @@ _Ops = list[tuple[int, dict[str, Any]]]
 
 
 def _inputs(ops: _Ops) -> list[int]:
-    """The values that the module's ops read and did not make."""
-    made = {value for _, event in ops for value in event.get("outputs", [])}
-    read = [value for _, event in ops for value in event.get("inputs", [])]
-    return sorted(set(read) - made)
+    """The values that the module's ops read and did not make in the same call."""
+    result: set[int] = set()
+    made: set[int] = set()
+    for _, event in ops:
+        result.update(value for value in event.get("inputs", []) if value not in made)
+        made.update(event.get("outputs", []))
+        if event["name"] == ops[-1][1]["name"]:  # the last op of a call
+            made.clear()
+    return sorted(result)
 
 
 def _obstacle(module: torch.nn.Module, ops: _Ops, step: dict[str, Any]) -> str:

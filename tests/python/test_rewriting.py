@@ -72,6 +72,27 @@ def test_only_what_nobody_notices_is_switched_and_the_rest_says_why() -> None:
     assert tidemark.inplace(model, recorded(model)).switched == {}
 
 
+class Twice(nn.Module):
+    """One activation, called on its own output, which autograd has saved (found by the fuzzer)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.relu(self.linear(x[0, 0]))
+        return self.relu(y) + y
+
+
+def test_what_one_call_made_is_the_input_of_the_next() -> None:
+    model = Twice()
+    changes = tidemark.inplace(model, recorded(model))
+
+    assert changes.switched == {}
+    assert changes.kept == {"relu": "its input is saved for backward"}
+
+
 def test_the_numbers_are_the_same_after_the_switch() -> None:
     torch.manual_seed(0)
     model = Net()
