@@ -23,11 +23,23 @@ bool is_from_newest_node(const torch::autograd::AutogradMeta& meta) {
          meta.grad_fn_->sequence_nr() + 1 >= at::sequence_number::peek();
 }
 
-// Autograd keeps a tensor that it saves, and with it the gradient that its user has asked to
-// retain. A handle that kept the memory alone would let the gradient die before the graph.
-bool retains_gradient(const at::Tensor& tensor) {
-  const auto* meta = torch::autograd::impl::get_autograd_meta(tensor);
+bool is_made_to_retain(const torch::autograd::AutogradMeta* meta) {
   return meta != nullptr && meta->retains_grad_ && !is_from_newest_node(*meta);
+}
+
+// Autograd keeps a tensor that it saves, with what it is a view of, and with them the gradient that
+// its user has asked to retain. A handle that kept the memory alone would let the gradient die
+// before the graph.
+bool retains_gradient(const at::Tensor& tensor) {
+  using torch::autograd::DifferentiableViewMeta;
+  const auto* meta = torch::autograd::impl::get_autograd_meta(tensor);
+  if (meta == nullptr) return false;
+  if (is_made_to_retain(meta)) return true;
+  if (!meta->is_view_) return false;
+  const auto& view = static_cast<const DifferentiableViewMeta&>(*meta);
+  if (!view.has_bw_view()) return false;
+  return is_made_to_retain(
+      torch::autograd::impl::get_autograd_meta(view.get_backward_view().base_));
 }
 
 bool is_in_backward() { return torch::autograd::get_current_graph_task_id() != -1; }
@@ -136,6 +148,7 @@ void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
   const OpFacts& facts = facts_of(op);
   if (facts.is_view) return run_op(op, keys, stack);
   if (in_backward) return backward_op(op, facts, keys, stack);
+  num_nodes_at_last_op_ = at::sequence_number::peek();
   // Once the plan has nothing left to do, what the optimizer runs need not be taped.
   const bool needs_tape = watcher_ != nullptr || !follower_.is_done();
   if (is_taped_ && needs_tape) return taped_op(op, facts, keys, stack);
@@ -331,11 +344,14 @@ void Step::follow_backward_here() {
 }
 
 // What the plan leaves alone is held as autograd would, for a third of the cost, until the step
-// turns out to be another.
+// turns out to be another. But for outputs of the node that saves them, which would hold
+// themselves. Such a node is the newest, or no node was made since its op ran: reading the grad_fn
+// of a view whose base was written makes others between both.
 bool Step::may_hold(const at::Tensor& tensor, ValueKey key) const {
   if (watcher_ != nullptr || !follower_.leaves_alone(key.block)) return false;
   const auto* meta = torch::autograd::impl::get_autograd_meta(tensor);
-  return meta == nullptr || !is_from_newest_node(*meta);
+  if (meta == nullptr) return true;
+  return !is_from_newest_node(*meta) && at::sequence_number::peek() != num_nodes_at_last_op_;
 }
 
 void Step::manage(SavedHandle& handle, const at::Tensor& tensor) {

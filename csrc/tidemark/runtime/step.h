@@ -150,6 +150,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   std::vector<AllocationId> died_of_entry_;
   std::int64_t num_restoring_replays_ = 0;  // beside those of the plan
   std::int64_t num_plain_holds_ = 0;
+  std::uint64_t num_nodes_at_last_op_ = 0;  // of autograd, by this thread, when it began
   std::int32_t num_blocks_counted_ = 0;
   AllocationId first_allocation_ = 0;
   Bytes entry_bytes_ = 0;
