@@ -70,6 +70,16 @@ Time best_cut(const StepTrace& trace, const std::vector<Arc>& arcs) {
   return best;
 }
 
+// What lies there of a traced block from `begin` to `end`. `offset`: where, if that is fixed.
+Buffer buffer_of(const StepTrace& trace, std::size_t block, Time begin, Time end,
+                 std::optional<Bytes> offset) {
+  return {.begin = begin,
+          .end = end,
+          .size = trace.blocks[block].bytes,
+          .offset = offset,
+          .name = "#" + std::to_string(block)};
+}
+
 class Cutter {
  public:
   Cutter(const StepTrace& trace, Bytes alignment) : trace_(trace), cut_(0) {
@@ -101,11 +111,7 @@ class Cutter {
 
  private:
   void add(std::size_t block, Time begin, Time end, std::optional<Bytes> offset) {
-    instance_.buffers.push_back({.begin = begin,
-                                 .end = end,
-                                 .size = trace_.blocks[block].bytes,
-                                 .offset = offset,
-                                 .name = "#" + std::to_string(block)});
+    instance_.buffers.push_back(buffer_of(trace_, block, begin, end, offset));
     blocks_.push_back(block);
   }
 
@@ -233,11 +239,7 @@ class Half {
   Bytes mirrored(Bytes offset, Bytes bytes) const { return height_ - offset - padded(bytes); }
 
   void add(std::size_t block, Time begin, Time end, std::optional<Bytes> offset) {
-    instance_.buffers.push_back({.begin = begin,
-                                 .end = end,
-                                 .size = trace_.blocks[block].bytes,
-                                 .offset = offset,
-                                 .name = "#" + std::to_string(block)});
+    instance_.buffers.push_back(buffer_of(trace_, block, begin, end, offset));
     blocks_.push_back(block);
   }
 

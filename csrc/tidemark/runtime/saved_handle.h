@@ -13,6 +13,7 @@
 #include <memory_resource>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "tidemark/runtime/saved_version.h"
 #include "tidemark/runtime/step.h"

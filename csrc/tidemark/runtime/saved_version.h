@@ -1,4 +1,5 @@
-// SavedVersion: which version of a tensor was saved for backward, known without holding the tensor.
+// SavedVersion: which version of a tensor was saved for backward. The tensor itself is held beside
+// it, or followed: then nobody needs to hold it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
