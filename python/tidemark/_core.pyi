@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
@@ -160,9 +160,11 @@ def plan(
     arg1: int,
     arg2: str,
     arg3: float,
-    arg4: bool,
+    arg4: Sequence[str],
     arg5: Sequence[str],
-    arg6: Sequence[str],
+    arg6: float,
+    arg7: Callable[[int, int], object] | None,
+    arg8: bool,
     /,
 ) -> Plan | PlanFailure: ...
 def least_memory_plan(

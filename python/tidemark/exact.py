@@ -58,7 +58,7 @@ def solve(graph: _core.StepGraph, budget_bytes: int, time_limit: float) -> Answe
     _import_scipy()
     ends_at = time.perf_counter() + time_limit
     model = _core.exact_model(graph, budget_bytes)
-    known = _core.plan(graph, budget_bytes, "auto", time_limit, False, [], [])
+    known = _core.plan(graph, budget_bytes, "auto", time_limit, [], [], 1.0, None, False)
     if isinstance(known, _core.Plan) and known.recompute_ns == 0:
         return Answer(known, True)
     if isinstance(known, _core.PlanFailure) and budget_bytes < known.floor_bytes:

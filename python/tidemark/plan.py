@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -268,9 +268,11 @@ def plan(
     *,
     policy: str = "auto",
     time_limit: float = 10.0,
-    least_feasible: bool = False,
     keep: Sequence[str] = (),
     recompute: Sequence[str] = (),
+    effort: float = 1.0,
+    progress: Callable[[int, int], bool | None] | None = None,
+    least_feasible: bool = False,
 ) -> Plan:
     """Makes a plan that runs `graph` within `budget`. Needs no torch and no device.
 
@@ -281,12 +283,19 @@ def plan(
             them. "exact" for the cheapest plan there is, for steps of up to some hundred ops; it
             needs scipy. Its plan is proven to be the optimum where `Plan.lower_bound_ns` is its
             `recompute_ns`; otherwise the two tell how far it can be from it.
-        time_limit: seconds after which the best plan found so far is returned.
-        least_feasible: whether to look for the least budget with a plan too, for
-            `Plan.least_feasible_bytes`. Takes several times as long.
+        time_limit: seconds after which the best plan found so far is returned. Where it does not
+            end the search, the same arguments always give the same plan.
         keep: what must never be computed again: module paths ("lm_head", "h.*.mlp", with all below
             them), ops ("gelu") or categories ("Activation").
         recompute: what must be computed again wherever it can be, likewise.
+        effort: how hard "auto" and "mincut" look, as a multiple of the usual, in steps of the
+            search and not in seconds: 10 takes up to ten times as long, for a plan that is seldom
+            much cheaper.
+        progress: called before every search and every tenth of a second with the number of budgets
+            searched so far and the bytes of the one being searched; where it returns False, the
+            best plan so far is the answer.
+        least_feasible: whether to look for the least budget with a plan too, for
+            `Plan.least_feasible_bytes`. Takes several times as long.
 
     Returns:
         A plan whose promised peak is within the budget.
@@ -295,8 +304,8 @@ def plan(
         BudgetInfeasible: no plan was found; carries the least feasible budget and the op that
             sets it. Of "exact" the text says whether there is none or time ran out.
         ImportError: "exact" needs scipy, and it is not installed.
-        ValueError: the budget, the policy or the time limit is no such thing; or `keep` and
-            `recompute` cannot be honoured, and why.
+        ValueError: the budget, the policy, the time limit or the effort is no such thing; or `keep`
+            and `recompute` cannot be honoured, and why.
 
     Example:
         >>> graph = StepGraph.load("step.json")
@@ -306,11 +315,12 @@ def plan(
     """
     budget_bytes = parse_bytes(budget)
     if policy == _EXACT:
-        _check_plain(keep, recompute, least_feasible)
+        _check_plain(keep, recompute, effort, progress, least_feasible)
         return _plan_exactly(graph, budget_bytes, time_limit)
     started = time.perf_counter()
     wishes = _patterns("keep", keep), _patterns("recompute", recompute)
-    result = _core.plan(graph._handle, budget_bytes, policy, time_limit, least_feasible, *wishes)
+    how = effort, progress, least_feasible
+    result = _core.plan(graph._handle, budget_bytes, policy, time_limit, *wishes, *how)
     return _planned(result, graph, started)
 
 
@@ -372,11 +382,17 @@ def _planned(result: _core.Plan | _core.PlanFailure, graph: StepGraph, started: 
     return Plan(result, graph, seconds)
 
 
-def _check_plain(keep: Sequence[str], recompute: Sequence[str], least_feasible: bool) -> None:
-    if keep or recompute or least_feasible:
+def _check_plain(
+    keep: Sequence[str],
+    recompute: Sequence[str],
+    effort: float,
+    progress: object,
+    least_feasible: bool,
+) -> None:
+    if keep or recompute or effort != 1 or progress or least_feasible:
         raise ValueError(
-            "policy 'exact' takes no keep, recompute or least_feasible: it answers for one "
-            "budget and the step as it is; policy 'auto' takes them"
+            "policy 'exact' takes no keep, recompute, effort, progress or least_feasible: it "
+            "answers for one budget and the step as it is; policy 'auto' takes them"
         )
 
 

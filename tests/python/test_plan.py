@@ -1,4 +1,6 @@
 import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,64 @@ def test_planning_is_deterministic(graph: StepGraph, made: Plan) -> None:
     assert again == made
     assert again.to_json() == made.to_json()
     assert hash(again) == hash(made)
+
+
+def test_effort_is_work_and_buys_cheaper_plans() -> None:
+    graph = tidemark.generate("random300", optimizer="none")
+    floor = tidemark.plan(graph, graph.peak_bytes, policy="keep_all").floor_bytes
+    budget = floor + (graph.peak_bytes - floor) // 6
+    little, much = (tidemark.plan(graph, budget, effort=effort) for effort in (0.01, 4))
+    assert much.recompute_ns < little.recompute_ns
+    assert tidemark.plan(graph, budget, effort=0.01) == little
+    with pytest.raises(ValueError, match="effort is 0"):
+        tidemark.plan(graph, budget, effort=0.0)
+
+
+def test_planning_tells_how_far_it_is_and_ends_when_told(graph: StepGraph) -> None:
+    told: list[tuple[int, int]] = []
+
+    def listen(num_searches: int, budget_bytes: int) -> bool:
+        told.append((num_searches, budget_bytes))
+        return len(told) < 2
+
+    floor = tidemark.plan(graph, graph.peak_bytes).floor_bytes
+    budget = (floor + graph.peak_bytes) // 2
+    made = tidemark.plan(graph, budget, progress=listen)
+    assert made.peak_bytes <= budget
+    assert len(told) == 2
+    assert all(floor <= size <= graph.peak_bytes for _, size in told)
+
+
+def test_what_the_progress_callback_raises_ends_planning(graph: StepGraph) -> None:
+    def listen(num_searches: int, budget_bytes: int) -> None:
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        tidemark.plan(graph, graph.peak_bytes * 3 // 4, progress=listen)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        lambda graph: tidemark.plan(graph, "30 GiB", effort=1000, time_limit=60),
+        lambda graph: tidemark.frontier(graph, points=200),
+        lambda graph: tidemark.least_memory(graph, max_slowdown=1.2, time_limit=60),
+    ],
+)
+def test_ctrl_c_ends_planning(search: Callable[[StepGraph], object]) -> None:
+    graph = tidemark.generate("densenet121", optimizer="none", batch=256)
+
+    def ring(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            search(graph)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_plan_survives_json_and_files(made: Plan, tmp_path: Path) -> None:

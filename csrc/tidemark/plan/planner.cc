@@ -23,6 +23,9 @@ constexpr double kLeastSteps = 5e5;
 constexpr double kStepsPerEvent = 150;
 constexpr double kMostSteps = 4e6;
 
+// The caller is told again after this, however long one search takes.
+constexpr std::chrono::milliseconds kBetweenTellings{100};
+
 // Ends a search at its time limit or where the caller says so, and stays ended.
 class Limit {
  public:
@@ -32,10 +35,15 @@ class Limit {
                                      std::chrono::duration<double>(options.time_limit_s))) {}
 
   bool is_over() {
-    if (!is_over_) is_over_ = Clock::now() >= deadline_;
+    if (is_over_) return true;
+    const Clock::time_point now = Clock::now();
+    is_over_ = now >= deadline_;
+    if (!is_over_ && now - told_at_ >= kBetweenTellings) tell(progress_);
     return is_over_;
   }
   void tell(const Progress& progress) {
+    progress_ = progress;
+    told_at_ = Clock::now();
     if (options_.progress && !options_.progress(progress)) is_over_ = true;
   }
   bool was_over() const noexcept { return is_over_; }
@@ -44,6 +52,8 @@ class Limit {
   using Clock = std::chrono::steady_clock;
   const PlanOptions& options_;
   Clock::time_point deadline_;
+  Clock::time_point told_at_ = Clock::now();
+  Progress progress_;
   bool is_over_ = false;
 };
 

@@ -36,8 +36,8 @@ struct PlanOptions {
   // How hard "auto" and "mincut" look, as a multiple of the usual: time goes up with it, the cost
   // of the plan comes down by less and less.
   double effort = 1;
-  // Told now and then how far the search is; where it returns false, the search ends with the best
-  // plan so far.
+  // Told before every search and every tenth of a second how far it all is; where it returns false,
+  // the search ends with the best plan so far.
   std::function<bool(const Progress&)> progress;
   // Also look for the least budget that has a plan (some twenty times the work of one plan).
   bool least_feasible = false;

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +19,37 @@ namespace {
 
 using Patterns = std::vector<std::string>;
 
+// What a search tells Python: the callback's `False`, a signal (Ctrl-C) or an exception ends it;
+// the latter two are raised afterwards.
+class Listener {
+ public:
+  explicit Listener(py::object callback = py::none()) : callback_(std::move(callback)) {}
+
+  std::function<bool(const Progress&)> ask() {
+    return [this](const Progress& progress) { return goes_on(progress); };
+  }
+  void raise() const {
+    if (has_raised_) throw py::error_already_set();
+  }
+
+ private:
+  bool goes_on(const Progress& progress) {
+    const py::gil_scoped_acquire locked;
+    has_raised_ = has_raised_ || PyErr_CheckSignals() != 0;
+    if (has_raised_ || callback_.is_none()) return !has_raised_;
+    try {
+      return !callback_(progress.num_searches, progress.budget_bytes).is(py::bool_(false));
+    } catch (py::error_already_set& error) {
+      error.restore();
+      has_raised_ = true;
+      return false;
+    }
+  }
+
+  py::object callback_;
+  bool has_raised_ = false;
+};
+
 PlanOptions options_of(const std::string& policy, double time_limit, Patterns keep,
                        Patterns recompute) {
   PlanOptions options;
@@ -27,6 +59,18 @@ PlanOptions options_of(const std::string& policy, double time_limit, Patterns ke
   return options;
 }
 
+// Calls `search` with these options while other threads of Python run.
+template <typename Search>
+auto listening(PlanOptions options, Listener listener, Search search) {
+  options.progress = listener.ask();
+  auto found = [&] {
+    const py::gil_scoped_release unlocked;
+    return search(options);
+  }();
+  listener.raise();
+  return found;
+}
+
 std::variant<Plan, PlanFailure> either(Result<Plan, PlanFailure> answer) {
   if (!answer) return answer.failure();
   return *std::move(answer);
@@ -34,21 +78,22 @@ std::variant<Plan, PlanFailure> either(Result<Plan, PlanFailure> answer) {
 
 std::variant<Plan, PlanFailure> plan_unlocked(const BoundGraph& bound, Bytes budget,
                                               const std::string& policy, double time_limit,
-                                              bool least_feasible, Patterns keep,
-                                              Patterns recompute) {
-  const py::gil_scoped_release unlocked;
+                                              Patterns keep, Patterns recompute, double effort,
+                                              py::object progress, bool least_feasible) {
   PlanOptions options = options_of(policy, time_limit, std::move(keep), std::move(recompute));
+  options.effort = effort;
   options.least_feasible = least_feasible;
-  return either(plan(bound.graph, budget, options));
+  return listening(std::move(options), Listener(std::move(progress)),
+                   [&](const PlanOptions& o) { return either(plan(bound.graph, budget, o)); });
 }
 
 std::variant<Plan, PlanFailure> least_memory_unlocked(const BoundGraph& bound, double max_slowdown,
                                                       const std::string& policy, double time_limit,
                                                       Patterns keep, Patterns recompute) {
-  const py::gil_scoped_release unlocked;
-  return either(
-      least_memory_plan(bound.graph, max_slowdown,
-                        options_of(policy, time_limit, std::move(keep), std::move(recompute))));
+  return listening(options_of(policy, time_limit, std::move(keep), std::move(recompute)),
+                   Listener(), [&](const PlanOptions& o) {
+                     return either(least_memory_plan(bound.graph, max_slowdown, o));
+                   });
 }
 
 std::unique_ptr<BoundGraph> step_at_batch_unlocked(const BoundGraph& a, std::int64_t batch_a,
@@ -61,15 +106,15 @@ std::unique_ptr<BoundGraph> step_at_batch_unlocked(const BoundGraph& a, std::int
 MaxBatch max_batch_unlocked(const BoundGraph& a, std::int64_t batch_a, const BoundGraph& b,
                             std::int64_t batch_b, Bytes budget, double max_slowdown,
                             const std::string& policy, double time_limit) {
-  const py::gil_scoped_release unlocked;
-  return max_batch({a.graph, batch_a}, {b.graph, batch_b}, budget, max_slowdown,
-                   options_of(policy, time_limit, {}, {}));
+  return listening(options_of(policy, time_limit, {}, {}), Listener(), [&](const PlanOptions& o) {
+    return max_batch({a.graph, batch_a}, {b.graph, batch_b}, budget, max_slowdown, o);
+  });
 }
 
-Frontier frontier_unlocked(const BoundGraph& bound, std::vector<Bytes> budgets,
+Frontier frontier_unlocked(const BoundGraph& bound, const std::vector<Bytes>& budgets,
                            const std::string& policy, double time_limit, int points) {
-  const py::gil_scoped_release unlocked;
-  return frontier(bound.graph, std::move(budgets), options_of(policy, time_limit, {}, {}), points);
+  return listening(options_of(policy, time_limit, {}, {}), Listener(),
+                   [&](const PlanOptions& o) { return frontier(bound.graph, budgets, o, points); });
 }
 
 const Event& floor_op(const PlanFailure& failure, const BoundGraph& bound) {
