@@ -318,9 +318,17 @@ def plan(
         _check_plain(keep, recompute, effort, progress, least_feasible)
         return _plan_exactly(graph, budget_bytes, time_limit)
     started = time.perf_counter()
-    wishes = _patterns("keep", keep), _patterns("recompute", recompute)
-    how = effort, progress, least_feasible
-    result = _core.plan(graph._handle, budget_bytes, policy, time_limit, *wishes, *how)
+    result = _core.plan(
+        graph._handle,
+        budget_bytes,
+        policy,
+        time_limit,
+        _patterns("keep", keep),
+        _patterns("recompute", recompute),
+        effort,
+        progress,
+        least_feasible,
+    )
     return _planned(result, graph, started)
 
 
