@@ -200,7 +200,7 @@ def report(
     plan: Plan | None,
     counts: tuple[int, int, int, int] | None,
     measured_peak_bytes: int | None,
-    arena: tuple[int, int, int] | None,
+    arena: tuple[str, int, int, int] | None,
 ) -> tuple[str, str]: ...
 
 _Row = tuple[int, int, int, int, int | None, str]

@@ -80,7 +80,7 @@ def make_report(
         plan: a plan made for it.
         steps: how many steps of each kind a run has had, if there was one.
         measured_peak_bytes: the peak that the run has measured.
-        arena: where the run's steps lay, if they were served from an arena.
+        arena: where the run's steps lay, or why they were not served from an arena.
 
     Returns:
         The report.
@@ -100,7 +100,7 @@ def make_report(
         counts = (steps.watched, steps.planned, steps.adapted, steps.diverged)
     handle = None if plan is None else plan._handle
     place = None
-    if arena is not None and arena.height > 0:
-        place = (arena.block_bytes, arena.height, arena.lower_bound)
+    if arena is not None:
+        place = (arena.why_not, arena.block_bytes, arena.height, arena.lower_bound)
     text, json_text = _core.report(graph._handle, handle, counts, measured_peak_bytes, place)
     return Report(text, json_text)

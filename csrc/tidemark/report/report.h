@@ -42,8 +42,9 @@ struct Pool {
   bool operator==(const Pool&) const = default;
 };
 
-// The arena from which a run's steps were served.
+// The arena that was laid out for a run's steps.
 struct ArenaBytes {
+  std::string why_not;    // why the last step was not served from it; empty if it was
   Bytes block_bytes = 0;  // of the blocks that one step has in it, each by itself
   Bytes height = 0;       // of the arena, in which they share addresses
   Bytes lower_bound = 0;  // no arena for them is lower

@@ -66,7 +66,8 @@ Json json_of(const std::array<Pool, kNumCategories>& pools) {
 
 Json json_of(const std::optional<ArenaBytes>& arena) {
   if (!arena) return nullptr;
-  return {{"block_bytes", arena->block_bytes},
+  return {{"why_not", arena->why_not},
+          {"block_bytes", arena->block_bytes},
           {"height", arena->height},
           {"lower_bound", arena->lower_bound},
           {"gap", arena->gap()}};

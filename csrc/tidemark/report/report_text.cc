@@ -132,6 +132,10 @@ void write_sharing(const Report& report, Text& text) {
   text.line("shared    {} of values, {} of them in blocks of their own (the rest in place)",
             format_bytes(all.value_bytes), format_bytes(all.block_bytes));
   if (!report.arena) return;
+  if (!report.arena->why_not.empty()) {
+    text.line("arena     none in the last step: {}", report.arena->why_not);
+    return;
+  }
   text.line("arena     {} of blocks lie in {}, at most {} above the least possible",
             format_bytes(report.arena->block_bytes), format_bytes(report.arena->height),
             percent(report.arena->gap()));

@@ -15,7 +15,7 @@ namespace tidemark::bindings {
 namespace {
 
 using Counts = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
-using Arena = std::tuple<Bytes, Bytes, Bytes>;
+using Arena = std::tuple<std::string, Bytes, Bytes, Bytes>;
 
 std::pair<std::string, std::string> report(const BoundGraph& bound, const Plan* plan,
                                            const std::optional<Counts>& counts,

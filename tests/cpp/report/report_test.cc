@@ -67,13 +67,26 @@ TEST(Report, CountsWhatIsWrittenInPlaceOnceAsBlocks) {
 
 TEST(Report, SaysWhatSharingAddressesSavesIfThereIsAnArena) {
   ReportOptions options;
-  options.arena = ArenaBytes{.block_bytes = 4096, .height = 1100, .lower_bound = 1000};
+  options.arena =
+      ArenaBytes{.why_not = "", .block_bytes = 4096, .height = 1100, .lower_bound = 1000};
 
   const Report report = make_report(example_step(), options);
 
   EXPECT_TRUE(contains(to_text(report), "4.00 KiB of blocks lie in 1.07 KiB, at most 10.0 %"));
   EXPECT_EQ(nlohmann::json::parse(to_json(report))["arena"]["height"], 1100);
   EXPECT_TRUE(nlohmann::json::parse(to_json(make_report(example_step())))["arena"].is_null());
+}
+
+TEST(Report, SaysWhyAStepWasNotServed) {
+  ReportOptions options;
+  options.arena = ArenaBytes{
+      .why_not = "it is too high", .block_bytes = 4096, .height = 1100, .lower_bound = 1000};
+
+  const Report report = make_report(example_step(), options);
+
+  EXPECT_TRUE(contains(to_text(report), "arena     none in the last step: it is too high\n"));
+  EXPECT_FALSE(contains(to_text(report), "blocks lie in"));
+  EXPECT_EQ(nlohmann::json::parse(to_json(report))["arena"]["why_not"], "it is too high");
 }
 
 TEST(Report, OfAGraphAloneShowsThePeakWithEverythingKept) {
