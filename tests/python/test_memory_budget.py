@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 
 import counting_allocator
@@ -156,6 +157,29 @@ def test_weights_are_parameters_in_the_report() -> None:
     entry = json.loads(graph.to_json())["entry"]
 
     assert entry["bytes_by_category"]["Parameter"] == weights
+
+
+def test_weights_and_statistics_belong_to_the_module_that_reads_them() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    def step() -> None:
+        model(torch.ones(3, 4)).sum().backward()
+        optimizer.step()
+
+    step()
+    graph = tidemark.record(step)
+
+    owned: Counter[tuple[str, str]] = Counter()
+    for value in json.loads(graph.to_json())["values"]:
+        if value.get("version", 0) == 0:
+            owned[value["category"], value.get("scope", "")] += value["bytes"]
+    assert owned["Parameter", "0"] == 4 * (4 * 8 + 8)
+    assert owned["Parameter", "1"] == 4 * 2 * 8
+    assert owned["Buffer", "1"] == 4 * 2 * 8 + 8
+    report = str(tidemark.report.make_report(graph))
+    assert "(unknown)" not in report
+    assert "(Optstate)" in report
 
 
 def test_a_saved_tensor_without_elements_is_recorded() -> None:

@@ -129,9 +129,11 @@ std::vector<ResidentValue> resident_values(const StepGraph& graph, const Plan& p
 std::string scope_of(const StepGraph& graph, ValueIndex index) {
   const Value& value = graph.values[static_cast<std::size_t>(index)];
   if (!value.scope.empty()) return value.scope;
-  if (value.producer == kNone) return "(unknown)";
-  const Event& producer = graph.events[static_cast<std::size_t>(value.producer)];
-  return producer.scope.empty() ? "(unknown)" : producer.scope;
+  if (value.producer != kNone) {
+    const Event& producer = graph.events[static_cast<std::size_t>(value.producer)];
+    if (!producer.scope.empty()) return producer.scope;
+  }
+  return "(" + std::string(to_string(value.category)) + ")";
 }
 
 }  // namespace tidemark

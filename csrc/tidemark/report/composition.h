@@ -32,7 +32,7 @@ TIDEMARK_API std::vector<ResidentValue> resident_values(const StepGraph& graph, 
                                                         EventIndex event);
 
 // The name people know a value by: its own scope ("h.3.attn.weight"), else that of the op that made
-// it, else "(unknown)".
+// it, else its category: "(Optstate)".
 TIDEMARK_API std::string scope_of(const StepGraph& graph, ValueIndex value);
 
 }  // namespace tidemark

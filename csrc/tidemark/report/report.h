@@ -69,7 +69,7 @@ struct PeakValue {
   Bytes bytes = 0;
   Category category = Category::kOther;
   std::string op;      // the op that made it, "" for what existed before the step
-  std::string scope;   // module or parameter path, "(unknown)" if there is none
+  std::string scope;   // module or parameter path; its category, "(Optstate)", if there is none
   std::string source;  // "file.py:12" of the op that made it, "" if unknown
   bool is_restored = false;
   bool operator==(const PeakValue&) const = default;

@@ -18,6 +18,7 @@ StepGraph GraphBuilder::build() {
   pin_filled_unseen();
   add_hidden_results();
   fill_categories();
+  fill_scopes();
   fill_entry();
   return std::move(graph_);
 }
@@ -214,6 +215,21 @@ void GraphBuilder::fill_categories() {
   for (const auto& block : blocks_) {
     const Category category = category_of(block);
     for (ValueIndex index : block.versions) graph_.values[index].category = category;
+  }
+}
+
+// Weights and running statistics belong to the module that reads them first.
+void GraphBuilder::fill_scopes() {
+  for (const Event& event : graph_.events) {
+    if (event.scope.empty()) continue;
+    for (ValueIndex read : event.inputs) {
+      const Value& value = graph_.values[read];
+      const bool is_of_a_module =
+          value.category == Category::kParameter || value.category == Category::kBuffer;
+      const Block& block = blocks_[value.block];
+      if (!is_of_a_module || block.birth != kNone || !value.scope.empty()) continue;
+      for (ValueIndex version : block.versions) graph_.values[version].scope = event.scope;
+    }
   }
 }
 

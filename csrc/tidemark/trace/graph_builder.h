@@ -39,6 +39,7 @@ class GraphBuilder {
   void add_hidden_results();
   void fill_categories();
   Category category_of(const Block& block) const;
+  void fill_scopes();
   void fill_entry();
   ValueIndex value_of(ValueKey key) const;
   std::vector<Interval> closed_holds(std::int32_t tape_block) const;

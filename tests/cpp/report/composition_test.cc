@@ -99,12 +99,12 @@ TEST(Composition, CountsABlockOnceAsItsNewestVersion) {
   EXPECT_EQ(indices(resident_values(graph, Plan{}, 2)), (std::vector<ValueIndex>{0, 1, 3, 5}));
 }
 
-TEST(Composition, NamesAValueByItsOwnScopeThenByItsProducer) {
+TEST(Composition, NamesAValueByItsScopeItsProducerOrItsCategory) {
   const StepGraph graph = example_step();
 
   EXPECT_EQ(scope_of(graph, 0), "net.0.weight");
   EXPECT_EQ(scope_of(graph, 2), "net.1");
-  EXPECT_EQ(scope_of(graph, 3), "(unknown)");
+  EXPECT_EQ(scope_of(graph, 3), "(Activation)");
 }
 
 }  // namespace
