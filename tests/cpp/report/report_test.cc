@@ -172,6 +172,10 @@ TEST(ReportText, PointsAtDivergedSteps) {
   const auto text = lines(to_text(make_report(example_step(), example_plan(), options)));
 
   EXPECT_TRUE(contains(text.back(), "3 steps did other ops"));
+
+  const ReportOptions first{.steps = StepCounts{0, 8, 1, 1}, .measured_peak_bytes = {}};
+  EXPECT_FALSE(
+      contains(to_text(make_report(example_step(), example_plan(), first)), "did other ops"));
 }
 
 TEST(ReportText, CutsLongModulePaths) {
