@@ -39,7 +39,7 @@ test: build  ## formatting, lint, types, C++ tests, Python tests
 test-all: export TIDEMARK_TEST_ALL = 1
 test-all: test  ## the same with the full grids of models and budgets, and all sanitizers
 	@$(BUILD) asan
-	@ctest --preset asan
+	@env -u TIDEMARK_TEST_ALL ctest --preset asan  # the grids have run above; here, every case once
 	@$(MAKE) --no-print-directory sanitize-torch
 	@cmake --preset tsan --log-level=WARNING
 	@$(BUILD) tsan --target tidemark_core_tests
