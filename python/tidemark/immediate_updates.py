@@ -125,7 +125,8 @@ def optimizer_in_backward(
     Instead of all gradients only one lives at a time, or those of one group. The loop stays as it
     is and must still call ``optimizer.step()``, which finds nothing left to do, once per backward;
     weights and optimizer state are bitwise what they would be. ``parameter.grad`` is None after
-    backward.
+    backward. One thing is not seen: a backward of the user's own that reads ``weight.data`` of a
+    weight to which it gives no gradient may meet it updated.
 
     Args:
         optimizer: an SGD, Adam or AdamW of torch, with any options.
