@@ -84,6 +84,7 @@ bench: setup  ## measure, in C++ and in Python; results go to out/
 	done
 	@python benchmarks/python/budget_vs_throughput.py
 	@python benchmarks/python/overhead.py
+	@python benchmarks/python/arena.py
 	@python benchmarks/python/policies.py
 	@python benchmarks/python/nntrainer.py
 

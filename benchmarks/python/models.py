@@ -165,6 +165,23 @@ def mlp() -> Task:
     return Task(model, torch.randn(64, 16), torch.randint(4, (64,)))
 
 
+class Wide(nn.Module):
+    """Elementwise ops on blocks of 48 MiB: their memory takes more time than their arithmetic."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        for _ in range(6):
+            x = functional.relu(x * self.scale + 1)
+        return x.mean(1)
+
+
+def wide() -> Task:
+    return Task(Wide(), torch.randn(16, 12 * 2**16), torch.randn(16).softmax(0))
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "gpt": gpt,
     "small_gpt": small_gpt,
@@ -174,4 +191,5 @@ TASKS: dict[str, Callable[[], Task]] = {
     "gpt_checkpointed": gpt_checkpointed,
     "cells": cells,
     "mlp": mlp,
+    "wide": wide,
 }

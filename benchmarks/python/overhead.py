@@ -11,31 +11,23 @@ what a budget adds depends on the number of ops alone.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import multiprocessing
 import os
 import re
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import tidemark
 import torch
 from rich.console import Console
 from rich.table import Table
 from training import Training
+from turns import Mode, stock, table_of_times
 
 MODELS = ("gpt", "mlp", "cells")
-MODES = ("stock", "stock again", "unlimited", "one drop")
 _COUNTED = {"gpt": "small_gpt"}
-_WARM_UP_STEPS = 5
-_Sample = tuple[float, int]
 
 
 def unplanned_peak(name: str) -> int:
@@ -48,64 +40,41 @@ def unplanned_peak(name: str) -> int:
         return budget.peak_bytes
 
 
-def open_budget(name: str, mode: str) -> Any:
-    """Returns the budget of a mode, or None for stock torch."""
-    if mode.startswith("stock"):
-        return None
-    return tidemark.MemoryBudget(None if mode == "unlimited" else unplanned_peak(name) - 1)
+def unlimited(task: str) -> tidemark.MemoryBudget:
+    """Opens a budget that nothing exceeds."""
+    return tidemark.MemoryBudget(None)
 
 
-def sample(run: Training) -> _Sample:
-    """Runs one step; returns its seconds and minor page faults."""
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    seconds = run.advance()
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+def one_drop(task: str) -> tidemark.MemoryBudget:
+    """Opens a budget one allocation below the unplanned peak."""
+    return tidemark.MemoryBudget(unplanned_peak(task) - 1)
 
 
-def serve(connection: Connection, name: str, mode: str) -> None:
-    """Runs a step whenever asked, after a warm-up."""
-    torch.set_num_threads(1)
-    run = Training(name, open_budget(name, mode))
-    for _ in range(_WARM_UP_STEPS):
-        run.advance()
-    with contextlib.suppress(EOFError):
-        while connection.recv():
-            connection.send(sample(run))
+MODES = (
+    Mode("stock", stock),
+    Mode("stock again", stock),
+    Mode("unlimited", unlimited),
+    Mode("one drop", one_drop),
+)
 
 
-def take_turns(name: str, steps: int) -> dict[str, list[_Sample]]:
-    """Returns the samples of each mode, one process each."""
-    context, connections = multiprocessing.get_context("spawn"), {}
-    for mode in MODES:
-        connections[mode], theirs = context.Pipe()
-        context.Process(target=serve, args=(theirs, name, mode), daemon=True).start()
-        theirs.close()
-    samples: dict[str, list[_Sample]] = {mode: [] for mode in MODES}
-    for _ in range(steps):
-        for mode, connection in connections.items():
-            connection.send(True)
-            samples[mode].append(connection.recv())
-    for connection in connections.values():
-        connection.close()
-    return samples
-
-
-def count_instructions(name: str, mode: str, steps: int) -> float:
+def count_instructions(task: str, mode: Mode, steps: int) -> float:
     """Returns instructions per step; this program runs itself under callgrind for it."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "callgrind.out"
-        program = [sys.executable, __file__, "--counted", name, mode, "--steps", str(steps)]
+        program = [sys.executable, __file__, "--counted", task, mode.name, "--steps", str(steps)]
         counting = ["--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
         subprocess.run(["valgrind", *counting, *program], check=True, capture_output=True)
         totals = re.findall(r"^totals: (\d+)", out.read_text(encoding="utf-8"), re.MULTILINE)
     return int(totals[-1]) / steps
 
 
-def run_counted(name: str, mode: str, steps: int) -> None:
+def run_counted(task: str, name: str, steps: int) -> None:
     """Runs steps with callgrind's counting switched on for them alone."""
     torch.set_num_threads(1)
-    run = Training(name, open_budget(name, mode))
-    for _ in range(_WARM_UP_STEPS):
+    mode = next(mode for mode in MODES if mode.name == name)
+    run = Training(task, mode.open_budget(task))
+    for _ in range(mode.warm_up_steps):
         run.advance()
     for state, times in (("on", steps), ("off", 0)):
         control = ["callgrind_control", "-i", state, str(os.getpid())]
@@ -114,30 +83,15 @@ def run_counted(name: str, mode: str, steps: int) -> None:
             run.advance()
 
 
-def print_times(names: list[str], steps: int, console: Console) -> None:
-    """Prints one table of step times."""
-    console.print(f"step times, medians of {steps} in turns; load {os.getloadavg()[0]:.1f}")
-    table = Table("model", "mode", "step", "to stock", "minor faults")
-    for name in names:
-        samples = take_turns(name, steps)
-        stock = statistics.median(seconds for seconds, _ in samples["stock"])
-        for mode in MODES:
-            seconds = statistics.median(seconds for seconds, _ in samples[mode])
-            faults = statistics.median(faults for _, faults in samples[mode])
-            ratio = f"{100 * (seconds / stock - 1):+.1f} %"
-            table.add_row(name, mode, f"{1000 * seconds:.2f} ms", ratio, f"{faults:.0f}")
-    console.print(table)
-
-
-def print_instructions(names: list[str], steps: int, console: Console) -> None:
-    """Prints one table of instructions."""
+def table_of_instructions(tasks: list[str], steps: int) -> Table:
+    """Counts every task in every mode."""
     table = Table("model", "mode", "instructions per step", "to stock")
-    for name in (_COUNTED.get(name, name) for name in names):
-        counts = {m: count_instructions(name, m, steps) for m in MODES if m != "stock again"}
-        for mode, count in counts.items():
+    for task in (_COUNTED.get(task, task) for task in tasks):
+        counts = {m.name: count_instructions(task, m, steps) for m in MODES if m is not MODES[1]}
+        for name, count in counts.items():
             ratio = f"{100 * (count / counts['stock'] - 1):+.2f} %"
-            table.add_row(name, mode, f"{count / 1e6:.3f} million", ratio)
-    console.print(table)
+            table.add_row(task, name, f"{count / 1e6:.3f} million", ratio)
+    return table
 
 
 def main() -> int:
@@ -150,9 +104,13 @@ def main() -> int:
     if arguments.counted:
         run_counted(*arguments.counted, arguments.steps)
         return 0
-    started = time.perf_counter()
-    measure = print_instructions if arguments.instructions else print_times
-    measure(arguments.models, arguments.steps or (5 if arguments.instructions else 40), console)
+    started, load = time.perf_counter(), os.getloadavg()[0]
+    if arguments.instructions:
+        console.print(table_of_instructions(arguments.models, arguments.steps or 5))
+    else:
+        steps = arguments.steps or 40
+        console.print(f"step times, medians of {steps} in turns; load {load:.1f}")
+        console.print(table_of_times(arguments.models, MODES, steps))
     console.print(f"torch {torch.__version__}, one thread; {time.perf_counter() - started:.0f} s")
     return 0
 
