@@ -2,7 +2,10 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <limits>
+#include <optional>
 #include <string>
 
 #include "tidemark/plan/planner.h"
@@ -17,6 +20,12 @@ inline pybind11::dict fixed_bytes(const PlanFailure& failure) {
     result[pybind11::str(name)] = failure.fixed_by_category[i];
   }
   return result;
+}
+
+// Nothing where it is proved that there is no plan.
+inline std::optional<Nanoseconds> lower_bound_ns(const PlanFailure& failure) {
+  if (failure.lower_bound_ns == std::numeric_limits<Nanoseconds>::max()) return std::nullopt;
+  return failure.lower_bound_ns;
 }
 
 inline bool timed_out(const PlanFailure& failure) {

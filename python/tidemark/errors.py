@@ -31,6 +31,9 @@ class BudgetInfeasible(ValueError):
     """No plan at all can run in less."""
     least_feasible_bytes: int
     """The least budget at which a policy found a plan."""
+    lower_bound_ns: int | None
+    """Whatever plan there were within the budget would compute again for this long at least, in
+    nanoseconds; None where it is proved that there is none."""
     op: str
     """The op whose working set decides the floor."""
     scope: str
@@ -49,6 +52,7 @@ class BudgetInfeasible(ValueError):
         budget_bytes: int,
         floor_bytes: int,
         least_feasible_bytes: int,
+        lower_bound_ns: int | None = None,
         op: str = "",
         scope: str = "",
         source: str = "",
@@ -59,6 +63,7 @@ class BudgetInfeasible(ValueError):
         self.budget_bytes = budget_bytes
         self.floor_bytes = floor_bytes
         self.least_feasible_bytes = least_feasible_bytes
+        self.lower_bound_ns = lower_bound_ns
         self.op = op
         self.scope = scope
         self.source = source

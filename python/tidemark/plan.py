@@ -445,6 +445,7 @@ def _infeasible(
         budget_bytes=failure.budget_bytes,
         floor_bytes=failure.floor_bytes,
         least_feasible_bytes=failure.least_feasible_bytes,
+        lower_bound_ns=failure.lower_bound_ns,
         op=failure.op(graph._handle),
         scope=failure.scope(graph._handle),
         source=failure.source(graph._handle),

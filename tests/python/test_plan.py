@@ -117,10 +117,23 @@ def test_an_infeasible_budget_names_the_least_and_what_is_fixed(graph: StepGraph
     no = caught.value
     assert no.budget_bytes == 1024
     assert no.least_feasible_bytes >= no.floor_bytes > 1024
+    assert no.lower_bound_ns is None
     assert no.op.startswith("aten::")
     assert no.fixed_bytes["Parameter"] > 0
     assert "Parameter" in str(no)
     assert tidemark.plan(graph, no.least_feasible_bytes).peak_bytes <= no.least_feasible_bytes
+
+
+def test_between_floor_and_least_the_bound_says_what_a_plan_would_cost() -> None:
+    graph = tidemark.generate("resnet50", optimizer="none")
+    floor = tidemark.plan(graph, graph.peak_bytes, policy="keep_all").floor_bytes
+
+    with pytest.raises(BudgetInfeasible, match=r"at least [0-9.]+ % longer") as caught:
+        tidemark.plan(graph, floor + floor // 100)
+
+    least = tidemark.plan(graph, caught.value.least_feasible_bytes)
+    assert caught.value.lower_bound_ns is not None
+    assert caught.value.lower_bound_ns >= least.lower_bound_ns > 0
 
 
 def test_mistakes_are_value_errors_that_say_what_is_allowed(graph: StepGraph) -> None:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 
@@ -22,6 +23,9 @@ namespace {
 constexpr double kLeastSteps = 5e5;
 constexpr double kStepsPerEvent = 150;
 constexpr double kMostSteps = 4e6;
+
+// What the lower bound says where it proves that there is no plan.
+constexpr Nanoseconds kNoPlan = std::numeric_limits<Nanoseconds>::max();
 
 // The caller is told again after this, however long one search takes.
 constexpr std::chrono::milliseconds kBetweenTellings{100};
@@ -83,6 +87,7 @@ class Planner {
   Plan finish(const Found& found, Bytes budget);
   PlanFailure fail(Bytes budget);
   std::vector<Bytes> fixed_by_category() const;
+  std::string least_cost_text(Nanoseconds bound) const;
 
   Problem problem_;
   PlanOptions options_;
@@ -140,25 +145,34 @@ std::string by_category_text(const std::vector<Bytes>& bytes) {
   return fmt::format("{}", fmt::join(parts, " + "));
 }
 
+std::string Planner::least_cost_text(Nanoseconds bound) const {
+  if (bound == kNoPlan) return "";
+  const auto step_ns = std::max<Nanoseconds>(1, problem_.unplanned().step_ns);
+  return fmt::format("; within the budget it would take at least {:.1f} % longer",
+                     100 * static_cast<double>(bound) / static_cast<double>(step_ns));
+}
+
 PlanFailure Planner::fail(Bytes budget) {
   PlanFailure failure{.budget_bytes = budget,
                       .floor_bytes = floor_.bytes,
                       .floor_event = floor_.event,
                       .unplanned_peak_bytes = problem_.unplanned().peak_bytes,
+                      .lower_bound_ns = kNoPlan,
                       .fixed_by_category = fixed_by_category(),
                       .sentence = {}};
   failure.reason =
       limit_.was_over() ? PlanFailure::Reason::kTimeOut : PlanFailure::Reason::kInfeasible;
   failure.least_feasible_bytes = least_feasible_bytes();
+  if (budget >= floor_.bytes) failure.lower_bound_ns = bench_.bound().at(budget);
   const Event& op = problem_.graph().events[floor_.event];
   const std::string place = op.scope.empty() ? op.name : op.name + " in " + op.scope;
   failure.sentence = fmt::format(
       "budget {} ({} bytes) is below the least this step can run in with policy {}, {} ({} bytes); "
       "no plan of any kind goes below {} ({} bytes), set by event {} ({}); unplanned the step "
-      "takes {}{}\n  fixed there, whatever a plan does: {}",
+      "takes {}{}{}\n  fixed there, whatever a plan does: {}",
       format_bytes(budget), budget, options_.policy, format_bytes(failure.least_feasible_bytes),
       failure.least_feasible_bytes, format_bytes(floor_.bytes), floor_.bytes, floor_.event, place,
-      format_bytes(failure.unplanned_peak_bytes),
+      format_bytes(failure.unplanned_peak_bytes), least_cost_text(failure.lower_bound_ns),
       limit_.was_over() ? "; the time limit ended the search, a longer one may find a plan" : "",
       by_category_text(failure.fixed_by_category));
   return failure;

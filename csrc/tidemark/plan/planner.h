@@ -55,6 +55,9 @@ struct PlanFailure {
   Bytes floor_bytes = 0;           // no plan of any kind goes below this
   EventIndex floor_event = 0;      // the op that sets the floor
   Bytes unplanned_peak_bytes = 0;
+  // Whatever plan there were within the budget would compute again for this long at least; the
+  // largest Nanoseconds where it is proved that there is none.
+  Nanoseconds lower_bound_ns = 0;
   std::vector<Bytes> fixed_by_category;  // pinned at floor_event, by Category
   std::string sentence;
   bool operator==(const PlanFailure&) const = default;

@@ -130,6 +130,7 @@ void bind_planner(py::module_& m) {
       .def_readonly("floor_bytes", &PlanFailure::floor_bytes)
       .def_readonly("unplanned_peak_bytes", &PlanFailure::unplanned_peak_bytes)
       .def_readonly("sentence", &PlanFailure::sentence)
+      .def_property_readonly("lower_bound_ns", &lower_bound_ns)
       .def_property_readonly("timed_out", &timed_out)
       .def_property_readonly("fixed_bytes", &fixed_bytes)
       .def("op", [](const PlanFailure& f, const BoundGraph& g) { return floor_op(f, g).name; })

@@ -100,7 +100,8 @@ void raise_infeasible(const BudgetInfeasible& error) {
   py::object instance =
       type(error.what(), py::arg("budget_bytes") = why.budget_bytes,
            py::arg("floor_bytes") = why.floor_bytes,
-           py::arg("least_feasible_bytes") = why.least_feasible_bytes, py::arg("op") = error.op(),
+           py::arg("least_feasible_bytes") = why.least_feasible_bytes,
+           py::arg("lower_bound_ns") = bindings::lower_bound_ns(why), py::arg("op") = error.op(),
            py::arg("scope") = error.scope(), py::arg("source") = error.source(),
            py::arg("fixed_bytes") = bindings::fixed_bytes(why),
            py::arg("timed_out") = bindings::timed_out(why));

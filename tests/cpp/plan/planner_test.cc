@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -202,6 +203,25 @@ TEST(Planner, SaysNoWithTheNearestYes) {
   const auto nearest = plan(step, failure.least_feasible_bytes);
   ASSERT_TRUE(nearest);
   EXPECT_FALSE(validate(step, *nearest));
+}
+
+TEST(Planner, SaysNoWithWhatAPlanWouldCostAtLeast) {
+  int num_between = 0;
+  for (int seed = 0; seed < 12; ++seed) {
+    const StepGraph step = random_graph(seed, {.num_ops = 30});
+    const Bytes floor = memory_floor(step).bytes;
+    const auto below = plan(step, floor - 1);
+    ASSERT_FALSE(below);
+    const Bytes least = below.failure().least_feasible_bytes;
+    EXPECT_EQ(below.failure().lower_bound_ns, std::numeric_limits<Nanoseconds>::max());
+    if (least == floor) continue;
+    const auto between = plan(step, least - 1);
+    if (between) continue;
+    ++num_between;
+    // Less memory cannot cost less.
+    EXPECT_GE(between.failure().lower_bound_ns, plan(step, least)->lower_bound_ns) << seed;
+  }
+  EXPECT_GT(num_between, 3);
 }
 
 TEST(Planner, HasAPlanForTheLeastBudgetThatItNames) {
