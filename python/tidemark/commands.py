@@ -260,9 +260,8 @@ def _refuse(no: BudgetInfeasible, as_json: bool) -> int:
     if not as_json:
         print(f"infeasible: {no}")
         return NO
-    names = ("budget_bytes", "floor_bytes", "least_feasible_bytes", "lower_bound_ns")
-    names += ("op", "scope", "source")
-    facts = {name: getattr(no, name) for name in names}
+    sizes = ("budget_bytes", "floor_bytes", "least_feasible_bytes", "lower_bound_ns")
+    facts = {name: getattr(no, name) for name in (*sizes, "op", "scope", "source")}
     more = {"timed_out": no.timed_out, "fixed_bytes": no.fixed_bytes, "text": str(no)}
     _print_json({"fits": False} | facts | more)
     return NO
