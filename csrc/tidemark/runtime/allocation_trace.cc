@@ -23,12 +23,13 @@ struct AllocationTrace::Made {
   c10::DeleterFnPtr deleter;
 };
 
-AllocationTrace::AllocationTrace(const AllocationTrace& known)
-    : std::enable_shared_from_this<AllocationTrace>(),
-      under_(known.under_),
-      blocks_(known.blocks_),
-      live_bytes_(known.live_bytes_),
-      num_steps_(2) {}
+std::shared_ptr<AllocationTrace> AllocationTrace::for_next_step() const {
+  auto next = std::make_shared<AllocationTrace>(under_);
+  next->blocks_ = blocks_;
+  next->live_bytes_ = live_bytes_;
+  next->num_steps_ = num_steps_;
+  return next;
+}
 
 void AllocationTrace::begin_step() {
   std::lock_guard guard(mutex_);

@@ -30,15 +30,16 @@ class AllocationTrace final : public c10::Allocator,
   // `under`: where blocks come from; must outlive all of them. Owned by a shared_ptr: blocks that
   // live on keep it.
   explicit AllocationTrace(c10::Allocator& under) : under_(under) {}
-  // Follows the step that runs from now on. REQUIRES: is_complete() of `known`.
-  AllocationTrace(const AllocationTrace& known);
-
   void begin_step();
   // `went_as_planned`: if not, the step is forgotten, and so is the one before.
   void end_step(bool went_as_planned);
   // Whether two steps in a row were the same. From then on nothing is noted but when blocks die
   // that outlived the second.
   bool is_complete() const noexcept { return num_steps_ == 2; }
+
+  // Returns one that knows the same and follows the step that runs from now on. REQUIRES:
+  // is_complete().
+  std::shared_ptr<AllocationTrace> for_next_step() const;
 
   // The second step. REQUIRES: is_complete().
   StepTrace trace() const;

@@ -41,7 +41,7 @@ c10::Allocator* StepArena::begin_step(const Options& options) {
 // Addresses are reserved for it, which only a new arena can.
 c10::Allocator* StepArena::follow() {
   arena_.reset();
-  learned_ = std::make_shared<AllocationTrace>(*learned_);
+  learned_ = learned_->for_next_step();
   return learned_.get();
 }
 
@@ -63,7 +63,7 @@ bool StepArena::can_serve(const Options& options) {
   ++counts_.mappings;
   if (options.limit != kNoLimit) {
     learned_->reserve_outliving(*plan_, *arena_);
-    learned_ = std::make_shared<AllocationTrace>(*learned_);  // what it knew is this arena's
+    learned_ = learned_->for_next_step();  // what it knew is this arena's
   }
   return arena_->begin_step();
 }
