@@ -104,7 +104,7 @@ TEST(Composition, NamesAValueByItsScopeItsProducerOrItsCategory) {
 
   EXPECT_EQ(scope_of(graph, 0), "net.0.weight");
   EXPECT_EQ(scope_of(graph, 2), "net.1");
-  EXPECT_EQ(scope_of(graph, 3), "(Activation)");
+  EXPECT_EQ(scope_of(graph, 3), "(Other)");
 }
 
 }  // namespace
