@@ -12,6 +12,7 @@ from tidemark.generation import generated_models
 from tidemark.plan import policies
 
 EXIT_USAGE = 2
+_EXIT_INTERRUPTED = 130  # as shells have it for SIGINT
 
 _TARGET_HELP = (
     "train.py:make_step or package.module:make_step: a function that builds model, data and "
@@ -287,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `tidemark`; without them those of the process.
 
     Returns:
-        0 for yes, 1 for no, 2 for a mistake in the words or the files.
+        0 for yes, 1 for no, 2 for a mistake in the words or the files, 130 after Ctrl-C.
 
     Example:
         >>> main(["simulate", "step.json", "--json"])  # doctest: +ELLIPSIS
@@ -300,6 +301,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ImportError, NotImplementedError) as error:
         print(f"tidemark: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("tidemark: interrupted", file=sys.stderr)
+        return _EXIT_INTERRUPTED
     return code
 
 

@@ -2,9 +2,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tidemark
 from tidemark.cli import build_parser, main
 from tidemark.targets import load_target
 
@@ -30,6 +32,18 @@ def test_plan_writes_a_plan_that_simulate_accepts(
     assert code == 0
     assert result["peak_bytes"] == plan["peak_bytes"]  # type: ignore[index]
     assert {"at", "cost_ns"} <= set(result)  # type: ignore[arg-type]
+
+
+def test_ctrl_c_is_an_exit_code_and_no_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, press_ctrl_c_soon: Callable[[], None]
+) -> None:
+    step = tmp_path / "step.json"
+    tidemark.generate("densenet121", batch=256).save(step)
+
+    press_ctrl_c_soon()
+
+    assert main(["frontier", str(step), "--points", "200"]) == 130
+    assert capsys.readouterr().err.strip() == "tidemark: interrupted"
 
 
 def test_an_infeasible_budget_exits_with_one_and_prints_the_least(

@@ -1,5 +1,4 @@
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,20 +86,14 @@ def test_what_the_progress_callback_raises_ends_planning(graph: StepGraph) -> No
         lambda graph: tidemark.least_memory(graph, max_slowdown=1.2, time_limit=60),
     ],
 )
-def test_ctrl_c_ends_planning(search: Callable[[StepGraph], object]) -> None:
+def test_ctrl_c_ends_planning(
+    search: Callable[[StepGraph], object], press_ctrl_c_soon: Callable[[], None]
+) -> None:
     graph = tidemark.generate("densenet121", optimizer="none", batch=256)
 
-    def ring(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(KeyboardInterrupt):
-            search(graph)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    press_ctrl_c_soon()
+    with pytest.raises(KeyboardInterrupt):
+        search(graph)
 
 
 def test_a_plan_survives_json_and_files(made: Plan, tmp_path: Path) -> None:
