@@ -38,8 +38,11 @@ constexpr double kWorthDescent = 0.05;
 constexpr std::int64_t kNearFloorWork = 30;
 constexpr std::int64_t kNearFloorWorkOfSmall = 20;
 constexpr std::int64_t kNearFloorWorkOfLarge = 60'000'000'000;
-// The part of it that the way down to the least budget may take.
+// The part of it that the way down to the least budget may take, and those of what is left that
+// each does for one budget: the first is the lowest, and the dearest ones are not only there.
 constexpr std::int64_t kLowestPart = 4;
+constexpr std::int64_t kFrontierPart = 4;
+constexpr std::int64_t kDescentPart = 2;
 // Passes of the executor where nothing else has found a plan: in large steps not all of them.
 constexpr int kEventsTimesForcedPasses = 100000;
 // Beyond so many the schedules of published policies take too long to simulate.
@@ -161,7 +164,8 @@ void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
 void CoreSearch::construct_near_floor(const Found& above) {
   const std::int64_t begin = residency_.work();
   for (const Skeleton& skeleton : kSkeletons)
-    if (is_near_floor() && residency_.work() - begin < near_floor_work_ / 2) follow(skeleton);
+    if (is_near_floor() && residency_.work() - begin < near_floor_work_ / kFrontierPart)
+      follow(skeleton);
   near_floor_work_ -= residency_.work() - begin;
   if (is_near_floor()) descend(above);
 }
@@ -188,7 +192,7 @@ void CoreSearch::descend(const Found& above) {
   const std::int64_t begin = residency_.work();
   continuation_.begin_with(above.candidate.schedule, above.peak_bytes(), above.cost_ns());
   const Continuation::Rung* rung = continuation_.reach({.budget = budget_,
-                                                        .work = near_floor_work_,
+                                                        .work = near_floor_work_ / kDescentPart,
                                                         .repair_work = options_.work,
                                                         .stop = options_.stop});
   near_floor_work_ -= residency_.work() - begin;
