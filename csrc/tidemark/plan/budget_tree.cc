@@ -61,6 +61,20 @@ const Found& BudgetTree::at_least() {
   return *at_least_;
 }
 
+// Among all plans so far.
+const Found* BudgetTree::cheapest_known(Bytes budget) const {
+  const Found* best = nullptr;
+  const auto consider = [&](const Found& found) {
+    if (found.peak_bytes() > budget) return;
+    if (best == nullptr || found.cost_ns() < best->cost_ns()) best = &found;
+  };
+  for (const auto& [half, found] : plans_)
+    if (found) consider(*found);
+  std::ranges::for_each(least_.on_the_way(), consider);
+  if (at_least_) consider(*at_least_);
+  return best;
+}
+
 const Found* BudgetTree::look_between(const Between& between, Bytes budget) {
   const auto [place, is_new] = plans_.try_emplace(budget);
   std::optional<Found>& found = place->second;
@@ -91,6 +105,9 @@ const Found* BudgetTree::best_within(Bytes budget) {
       between.above = found;
     }
   }
+  // Cut short, the halvings have not come as near to the budget as other plans may be.
+  if (search_.is_stopped())
+    if (const Found* known = cheapest_known(budget)) return known;
   if (between.below != nullptr) return between.below;
   return budget >= floor_ && least_.plan().peak_bytes() <= budget ? &at_least() : nullptr;
 }

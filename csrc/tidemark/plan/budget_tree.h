@@ -43,6 +43,7 @@ class TIDEMARK_API BudgetTree {
   bool can_be_halved(const Between& between) const;
   bool is_near_floor(Bytes budget) const;
   const Found& at_least();
+  const Found* cheapest_known(Bytes budget) const;
   const Found* look_between(const Between& between, Bytes budget);
 
   Bytes floor_;

@@ -47,10 +47,12 @@ Found LeastFeasible::search() {
   Bytes from = floor_ - 1;
   for (int depth = 0; least.peak_bytes() - from > width && !search.is_stopped(); ++depth) {
     const Bytes half = from + (least.peak_bytes() - from) / 2;
-    if (auto found = search.run(half, nullptr, least, depth))
+    if (auto found = search.run(half, nullptr, least, depth)) {
       least = *std::move(found);
-    else
+      on_the_way_.push_back({*judge(problem_, least.candidate.schedule), least.policy});
+    } else {
       from = half;
+    }
   }
   if (auto lower = search.lowest_below(least)) least = *std::move(lower);
   return {*judge(problem_, std::move(least.candidate.schedule)), std::move(least.policy)};

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "tidemark/base/export.h"
 #include "tidemark/plan/core_search.h"
@@ -23,6 +24,10 @@ class TIDEMARK_API LeastFeasible {
   // Returns the plan, with the problem's own costs. Searched for when first asked for.
   const Found& plan();
 
+  // Returns the plans found on the way to it, with the problem's own costs, most memory first.
+  // Empty until plan() was asked for.
+  const std::vector<Found>& on_the_way() const noexcept { return on_the_way_; }
+
  private:
   Found search();
 
@@ -30,6 +35,7 @@ class TIDEMARK_API LeastFeasible {
   Bytes floor_;
   CoreOptions options_;
   std::optional<Found> found_;
+  std::vector<Found> on_the_way_;
 };
 
 }  // namespace tidemark

@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "plan/random_graph.h"
+#include "tidemark/generate/generate.h"
 #include "tidemark/plan/bound.h"
 #include "tidemark/plan/candidate.h"
 #include "tidemark/plan/emit.h"
@@ -174,6 +175,19 @@ TEST(Planner, EndsWhereItIsToldToWithTheBestSoFar) {
     EXPECT_LE(cut_short->peak_bytes, budget);
     EXPECT_GE(cut_short->recompute_ns, full->recompute_ns);
   }
+}
+
+// The eighth search is one of those for the least budget, whose plan is dear.
+TEST(Planner, CutShortTakesAPlanThatUsesTheMemoryItMay) {
+  const StepGraph step = generate("unet", {.optimizer = Optimizer::kNothing});
+  const Bytes floor = memory_floor(step).bytes;
+  const PlanOptions cut_short{
+      .progress = [](const Progress& progress) { return progress.num_searches < 8; }};
+  const auto with_little = plan(step, floor + floor / 25, cut_short);
+  const auto with_more = plan(step, floor + floor * 2 / 3, cut_short);
+  ASSERT_TRUE(with_little);
+  ASSERT_TRUE(with_more);
+  EXPECT_LT(with_more->recompute_ns, with_little->recompute_ns / 2);
 }
 
 // Halving the range down to a thousandth takes ten searches; each may ask for one end more.
