@@ -49,8 +49,8 @@ COMMANDS = {
 SIGNATURES = {
     "checkpoint": "(fn, *args, **kwargs)",
     "plan": (
-        "(graph, budget, *, policy='auto', time_limit=10.0, least_feasible=False, keep=(), "
-        "recompute=())"
+        "(graph, budget, *, policy='auto', time_limit=10.0, keep=(), recompute=(), effort=1.0, "
+        "progress=None, least_feasible=False)"
     ),
     "least_memory": (
         "(graph, *, max_slowdown=1.33, policy='auto', time_limit=10.0, keep=(), recompute=())"
