@@ -85,9 +85,6 @@ constexpr double kShares[kPoolSize] = {0.5, 0.25, 0.25};
 
 }  // namespace
 
-const CoreSearch::Skeleton CoreSearch::kSkeletons[] = {
-    {50, 1}, {50, 1.15}, {50, 0.9}, {100, 1}, {100, 1.3}, {100, 0.85}, {50, 1.75}, {100, 2.1}};
-
 CoreSearch::CoreSearch(Workbench& bench, CoreOptions options)
     : bench_(bench),
       options_(std::move(options)),
@@ -162,6 +159,8 @@ void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
 
 // Where the quick ways find nothing or, next to the floor, nothing good.
 void CoreSearch::construct_near_floor(const Found& above) {
+  static constexpr Skeleton kSkeletons[] = {{50, 1},    {50, 1.15},  {50, 0.9},  {100, 1},
+                                            {100, 1.3}, {100, 0.85}, {50, 1.75}, {100, 2.1}};
   const std::int64_t begin = residency_.work();
   for (const Skeleton& skeleton : kSkeletons)
     if (is_near_floor() && residency_.work() - begin < near_floor_work_ / kFrontierPart)
@@ -226,7 +225,7 @@ void CoreSearch::follow(const LookaheadParameters& parameters, double share, Byt
   std::vector<ValueIndex> favoured;
   if (share > 0) favoured = bench_.bound().keep_set(budget_, share);
   const auto schedule = bench_.lookahead().run(limit, parameters, favoured, most_cost_ns());
-  residency_.add_work(8 * num_events());
+  residency_.add_work(8 * static_cast<std::int64_t>(num_events()));
   if (!schedule) return;
   residency_.load(*schedule);
   offer("lookahead");

@@ -65,7 +65,6 @@ class TIDEMARK_API CoreSearch {
     int windows = 0;
     double share = 0;
   };
-  static const Skeleton kSkeletons[8];
   struct Kept {
     Schedule schedule;
     Nanoseconds cost_ns = 0;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 #include <string>
@@ -143,8 +144,8 @@ void write_sharing(const Report& report, Text& text) {
 
 void write_category(std::string_view name, Bytes bytes, Bytes whole, Text& text) {
   if (bytes == 0) return;
-  const int length = static_cast<int>(share_of(bytes, whole) * kBarWidth + 0.5);
-  text.line("  {:<12}{:>12}  {}", name, format_bytes(bytes), std::string(std::max(length, 0), '#'));
+  const auto length = std::max(std::lround(share_of(bytes, whole) * kBarWidth), 0L);
+  text.line("  {:<12}{:>12}  {}", name, format_bytes(bytes), std::string(length, '#'));
 }
 
 void write_categories(const Peak& peak, Text& text) {

@@ -15,6 +15,7 @@ namespace {
 
 std::vector<ValueIndex> indices(const std::vector<ResidentValue>& residents) {
   std::vector<ValueIndex> result;
+  result.reserve(residents.size());
   for (const ResidentValue& resident : residents) result.push_back(resident.value);
   return result;
 }
