@@ -22,9 +22,15 @@ std::pair<std::string, std::string> report(const BoundGraph& bound, const Plan* 
                                            std::optional<Bytes> measured_peak_bytes,
                                            const std::optional<Arena>& arena) {
   ReportOptions options;
-  if (counts) options.steps = std::make_from_tuple<StepCounts>(*counts);
+  if (counts) {
+    const auto& [watched, planned, adapted, diverged] = *counts;
+    options.steps = StepCounts{watched, planned, adapted, diverged};
+  }
   options.measured_peak_bytes = measured_peak_bytes;
-  if (arena) options.arena = std::make_from_tuple<ArenaBytes>(*arena);
+  if (arena) {
+    const auto& [why_not, block_bytes, height, lower_bound] = *arena;
+    options.arena = ArenaBytes{why_not, block_bytes, height, lower_bound};
+  }
   const Report made = plan == nullptr ? make_report(bound.graph, options)
                                       : make_report(bound.graph, *plan, options);
   return {to_text(made), to_json(made)};
