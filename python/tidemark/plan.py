@@ -292,8 +292,8 @@ def plan(
             search and not in seconds: 10 takes up to ten times as long, for a plan that is seldom
             much cheaper.
         progress: called before every search and every tenth of a second with the number of budgets
-            searched so far and the bytes of the one being searched; where it returns False, the
-            best plan so far is the answer.
+            searched so far and the bytes of the one being searched (0 before the first); where it
+            returns False, the best plan so far is the answer.
         least_feasible: whether to look for the least budget with a plan too, for
             `Plan.least_feasible_bytes`. Takes several times as long.
 

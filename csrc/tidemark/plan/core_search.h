@@ -25,7 +25,7 @@ namespace tidemark {
 // How far a search is.
 struct Progress {
   int num_searches = 0;  // budgets looked at so far, the one asked for and others on the way to it
-  Bytes budget_bytes = 0;
+  Bytes budget_bytes = 0;  // of the one being searched, 0 before the first
 };
 
 struct CoreOptions {
