@@ -37,6 +37,7 @@ std::vector<Arc> arcs_of(const StepTrace& trace) {
   std::vector<Arc> arcs;
   for (std::size_t i = 0; i < trace.blocks.size(); ++i) {
     const TracedBlock& block = trace.blocks[i];
+    if (block.is_left_out) continue;
     if (block.end) {
       arcs.push_back({i, block.begin, *block.end});
     } else if (block.end_of_last && *block.end_of_last <= block.begin) {
@@ -172,7 +173,7 @@ void find_slots_before(AddressPlan& plan) {
 
 // What lives on from the first step dies in the second; from there on as in `trace`.
 StepTrace twice(const StepTrace& trace) {
-  StepTrace result{2 * trace.length, trace.blocks};
+  StepTrace result{2 * trace.length, trace.blocks, {}};
   for (TracedBlock& block : result.blocks) {
     if (block.end_of_last) block.end = trace.length + *std::exchange(block.end_of_last, {});
   }
@@ -196,7 +197,7 @@ class Half {
     Bytes across = 0;
     for (std::size_t i = 0; i < trace.blocks.size(); ++i) {
       const TracedBlock& block = trace.blocks[i];
-      if (!block.end && !block.end_of_last) continue;
+      if (block.is_left_out || (!block.end && !block.end_of_last)) continue;
       const Time begin = (block.begin + trace.length - cut % trace.length) % trace.length;
       const Time end =
           begin + (block.end ? *block.end : trace.length + *block.end_of_last) - block.begin;
@@ -256,7 +257,7 @@ class Half {
 
 bool StepTrace::has_overlaps() const noexcept {
   return std::any_of(blocks.begin(), blocks.end(), [](const TracedBlock& block) {
-    return block.end_of_last && *block.end_of_last > block.begin;
+    return !block.is_left_out && block.end_of_last && *block.end_of_last > block.begin;
   });
 }
 
@@ -321,6 +322,27 @@ bool mirror_second_step(AddressPlan& plan, const StepTrace& trace, Bytes height,
   for (AddressSlot& slot : plan.slots) slot.before.clear();
   find_slots_before(plan);
   return true;
+}
+
+Bytes growth_outside(const StepTrace& trace, const AddressPlan& plan) {
+  std::vector<Bytes> change(trace.live_bytes.size() + 1);  // of the bytes in the arena
+  for (std::size_t i = 0; i < trace.blocks.size(); ++i) {
+    if (plan.slots[i].offset == kNoOffset) continue;
+    const TracedBlock& block = trace.blocks[i];
+    change[block.begin] += block.bytes;
+    if (block.end) change[*block.end] -= block.bytes;
+    if (block.end) continue;
+    change[0] += block.bytes;
+    change[*block.end_of_last] -= block.bytes;
+  }
+  Bytes inside = 0;
+  Bytes most = 0;
+  for (std::size_t time = 0; time < trace.live_bytes.size(); ++time) {
+    inside += change[time];
+    const Bytes outside = trace.live_bytes[time] - inside;
+    most = std::max(most, outside - (trace.live_bytes[0] - change[0]));
+  }
+  return most;
 }
 
 }  // namespace tidemark

@@ -31,14 +31,16 @@ struct TracedBlock {
   // If it outlives the step: when its like of the step before died in this one, 0 if before it
   // began; nothing: not within the step.
   std::optional<Time> end_of_last;
+  bool is_left_out = false;  // has no slot, whenever it dies
   bool operator==(const TracedBlock&) const = default;
 };
 
 struct TIDEMARK_API StepTrace {
   Time length = 0;                  // times are in [0, length)
   std::vector<TracedBlock> blocks;  // in order of allocation
+  std::vector<Bytes> live_bytes;    // per time: all that counts, these blocks and others
 
-  // Whether something dies in the next step, but not before its like is made.
+  // Whether something that is not left out dies in the next step, but not before its like is made.
   bool has_overlaps() const noexcept;
 };
 
@@ -77,5 +79,9 @@ TIDEMARK_API AddressPlan plan_addresses_of_two(const StepTrace& trace, Bytes ali
 // `trace`.
 TIDEMARK_API bool mirror_second_step(AddressPlan& plan, const StepTrace& trace, Bytes height,
                                      const PackOptions& options = {});
+
+// Returns the most bytes beyond those at time 0 that live outside an arena with this plan, for one
+// step or for two. REQUIRES: trace.live_bytes is known.
+TIDEMARK_API Bytes growth_outside(const StepTrace& trace, const AddressPlan& plan);
 
 }  // namespace tidemark

@@ -142,33 +142,12 @@ void AllocationTrace::reserve_outliving(const AddressPlan& plan, PlannedArena& a
 }
 
 StepTrace AllocationTrace::trace() const {
-  StepTrace result{static_cast<Time>(live_bytes_.size()), blocks_[1]};
+  StepTrace result{static_cast<Time>(live_bytes_.size()), blocks_[1], live_bytes_};
   for (std::size_t i = 0; i < result.blocks.size(); ++i) {
     TracedBlock& block = result.blocks[i];
     if (!block.end) block.end_of_last = blocks_[0][i].end_of_last;
   }
   return result;
-}
-
-Bytes AllocationTrace::outside_growth(const AddressPlan& plan) const {
-  std::vector<Bytes> change(live_bytes_.size() + 1);  // of the bytes in the arena
-  const StepTrace step = trace();
-  for (std::size_t i = 0; i < step.blocks.size(); ++i) {
-    if (plan.slots[i].offset == kNoOffset) continue;
-    const TracedBlock& block = step.blocks[i];
-    change[block.begin] += block.bytes;
-    if (block.end) change[*block.end] -= block.bytes;
-    if (block.end) continue;
-    change[0] += block.bytes;
-    change[*block.end_of_last] -= block.bytes;
-  }
-  Bytes inside = 0;
-  Bytes most = 0;
-  for (std::size_t time = 0; time < live_bytes_.size(); ++time) {
-    inside += change[time];
-    most = std::max(most, live_bytes_[time] - inside - (live_bytes_[0] - change[0]));
-  }
-  return most;
 }
 
 void AllocationTrace::copy_data(void* dest, const void* src, std::size_t count) const {

@@ -43,10 +43,6 @@ class AllocationTrace final : public c10::Allocator,
 
   // The second step. REQUIRES: is_complete().
   StepTrace trace() const;
-  // The most bytes beyond those of the step's begin that live outside an arena with this plan, for
-  // one step or for two, where what the plan has a slot for lies in the arena. REQUIRES:
-  // is_complete().
-  Bytes outside_growth(const AddressPlan& plan) const;
 
   // Bytes of the last step's blocks that still live and for which the plan has a slot. REQUIRES:
   // is_complete().

@@ -4,6 +4,7 @@
 #include <limits>
 #include <new>
 
+#include "tidemark/arena/scarce_room.h"
 #include "tidemark/runtime/step_allocator.h"
 
 namespace tidemark {
@@ -15,8 +16,8 @@ constexpr Bytes kNoLimit = std::numeric_limits<Bytes>::max();
 // Steps are waiting for it. Best fit in one sweep, the first thing tried, is often optimal.
 constexpr std::int64_t kPackingWork = 40'000'000;
 
-// Then everything depends on it, once.
-constexpr std::int64_t kMirrorWork = 2 * kPackingWork;
+// Where that is too high: then everything depends on it, once.
+constexpr std::int64_t kHardPackingWork = 2 * kPackingWork;
 
 // A step that differs so often in a row from what was learned is learned anew, at most so often.
 constexpr int kMostFailures = 3;
@@ -73,6 +74,7 @@ bool StepArena::can_serve(const Options& options) {
 bool StepArena::fits(Bytes limit) {
   if (limit == kNoLimit) return true;
   if (excess(limit) > 0 && has_overlaps_) plan_two_steps(limit);
+  if (excess(limit) > 0 && !has_tried_all_) leave_out(limit);
   missing_bytes_ = std::max<Bytes>(excess(limit), 0);
   if (missing_bytes_ == 0) return true;
   const Bytes outside = limit + missing_bytes_ - plan_->height();
@@ -106,22 +108,36 @@ void StepArena::learn() {
   learned_ = std::move(trace_);
   const StepTrace step = learned_->trace();
   plan_ = plan_addresses(step, kAlignment, {.work_limit = kPackingWork});
-  outside_growth_ = learned_->outside_growth(*plan_);
+  outside_growth_ = growth_outside(step, *plan_);
   has_overlaps_ = step.has_overlaps();
+  has_tried_all_ = false;
   ++num_learned_;
   num_failures_ = -1;  // the first step that it serves needs memory first
 }
 
 void StepArena::plan_two_steps(Bytes limit) {
-  plan_ = plan_addresses_of_two(learned_->trace(), kAlignment, {.work_limit = kPackingWork});
-  outside_growth_ = learned_->outside_growth(*plan_);
+  const StepTrace step = learned_->trace();
+  follow_plan(plan_addresses_of_two(step, kAlignment, {.work_limit = kPackingWork}), step);
   has_overlaps_ = false;
-  arena_.reset();
-  has_new_mapping_ = true;
   const Bytes missing = excess(limit);
   if (missing <= 0) return;
-  mirror_second_step(*plan_, learned_->trace(), plan_->height() - missing,
-                     {.work_limit = kMirrorWork});
+  mirror_second_step(*plan_, step, plan_->height() - missing, {.work_limit = kHardPackingWork});
+}
+
+// The trace's step may have begun with more or less than the one that begins.
+void StepArena::leave_out(Bytes limit) {
+  has_tried_all_ = true;
+  const StepTrace step = learned_->trace();
+  const Bytes room = limit - (StepAllocator::instance().live_bytes() - step.live_bytes[0]);
+  auto plan = plan_addresses_within(step, kAlignment, room, {.work_limit = kHardPackingWork});
+  if (plan) follow_plan(std::move(*plan), step);
+}
+
+void StepArena::follow_plan(AddressPlan plan, const StepTrace& step) {
+  plan_ = std::move(plan);
+  outside_growth_ = growth_outside(step, *plan_);
+  arena_.reset();
+  has_new_mapping_ = true;
 }
 
 void StepArena::note_success(bool is_success) {

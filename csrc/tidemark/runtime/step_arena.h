@@ -4,7 +4,8 @@
 // Steps that often differ from what was learned are learned anew, a few times; then it gives up and
 // says so. Under a limit it serves a step only if its height and everything outside it fit. What a
 // step leaves until the next one has made its like lies outside; where that leaves too little room,
-// addresses are planned for two steps, in which it lies inside.
+// addresses are planned for two steps, in which it lies inside. Where even so nothing fits, the
+// smallest blocks and a few large ones stay outside (scarce_room.h).
 //
 // Not thread-safe, but blocks may be freed by any thread.
 #pragma once
@@ -67,6 +68,8 @@ class StepArena {
   Bytes excess(Bytes limit) const;
   void learn();
   void plan_two_steps(Bytes limit);
+  void leave_out(Bytes limit);
+  void follow_plan(AddressPlan plan, const StepTrace& step);
   void note_success(bool is_success);
 
   c10::Allocator& under_;
@@ -75,7 +78,8 @@ class StepArena {
   // What plan_ was made from. It knows what the last step left outside the arena, if that one had
   // none or was followed because it could not be served.
   std::shared_ptr<AllocationTrace> learned_;
-  bool has_overlaps_ = false;  // see StepTrace; plan_ is for one step
+  bool has_overlaps_ = false;   // see StepTrace; plan_ is for one step
+  bool has_tried_all_ = false;  // to find a plan that fits
   std::optional<AddressPlan> plan_;
   Bytes outside_growth_ = 0;
   PlannedArena::Owner arena_;
