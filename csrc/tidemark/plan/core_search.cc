@@ -78,7 +78,8 @@ constexpr int kNumPasses = std::size(kPasses);
 // Small steps can afford more.
 constexpr int kLeastPasses = 3;
 constexpr int kEventsTimesPasses = 4000;
-// Steps with fewer events are also tried with the online policies.
+// Steps with fewer events are also tried with all parameters of the executor, as "lookahead" does,
+// and with the online policies.
 constexpr int kSmall = 1000;
 // Parts of the work that ruin and recreate puts into the plans of the pool, best first.
 constexpr double kShares[kPoolSize] = {0.5, 0.25, 0.25};
@@ -259,6 +260,10 @@ void CoreSearch::meet_rivals() {
     offer(policy.name);
   }
   if (num_events() >= kSmall) return;
+  for (const LookaheadParameters& parameters : lookahead_parameters()) {
+    if (is_stopped() || most_gain() < kWorthRivals) return;
+    follow(parameters, 0, budget_);
+  }
   for (const OnlinePolicy& policy : kOnlinePolicies) {
     if (is_stopped() || most_gain() < kWorthRivals) return;
     const auto schedule = online_schedule(bench_.problem(), budget_, policy.score);
