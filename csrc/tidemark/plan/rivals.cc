@@ -10,6 +10,7 @@
 #include "tidemark/plan/knapsack_planner.h"
 #include "tidemark/plan/optimal_segments_planner.h"
 #include "tidemark/plan/revolve_planner.h"
+#include "tidemark/plan/rockmate_planner.h"
 #include "tidemark/plan/rotor_planner.h"
 #include "tidemark/plan/segments.h"
 
@@ -23,6 +24,7 @@ constexpr ReadyPolicy kPolicies[] = {
     {"revolve", revolve_schedules, true},
     {"bptt", bptt_schedules, true},
     {"rotor", rotor_schedules, true},
+    {"rockmate", rockmate_schedules, true},
     {"cheap", cheap_schedules},
     {"knapsack", knapsack_schedules},
 };

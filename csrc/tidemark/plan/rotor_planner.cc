@@ -13,15 +13,11 @@ constexpr int kNumPlans = 40;
 
 class Reversal {
  public:
-  Reversal(const Problem& problem, const std::vector<Stage>& stages, const RotorTable& table)
-      : run_(problem, stages), table_(table) {}
+  Reversal(const Problem& problem, const std::vector<Stage>& stages,
+           const std::vector<std::vector<StageOption>>& options, const RotorTable& table)
+      : run_(problem, stages), options_(options), table_(table) {}
 
   void run(int i, int j, int slots) {
-    if (i == j) {
-      run_.forward(i);
-      run_.backward(i);
-      return;
-    }
     const RotorTable::Choice choice = table_.choice(i, j, slots);
     if (choice.k > i) {
       for (int stage = i; stage < choice.k; ++stage) run_.forward(stage);
@@ -30,33 +26,45 @@ class Reversal {
       return;
     }
     run_.forward(i);
-    run(i + 1, j, slots - table_.stages()[i].options[choice.option].kept);
-    run_.backward(i);
+    if (i < j) run(i + 1, j, slots - table_.stages()[i].options[choice.option].kept);
+    run_.backward(i, options_[i][choice.option].reruns);
   }
 
   Schedule schedule() const { return run_.schedule(); }
 
  private:
   StageRun run_;
+  const std::vector<std::vector<StageOption>>& options_;
   const RotorTable& table_;
 };
 
 // Rounds up: what is planned fits whatever the rounding did.
 int slots_of(Bytes bytes, Bytes slot) { return static_cast<int>((bytes + slot - 1) / slot); }
 
-std::vector<RotorStage> rotor_stages(const std::vector<Stage>& stages, Bytes slot) {
+RotorStage rotor_stage(const Stage& stage, Bytes next_state,
+                       const std::vector<StageOption>& options, Bytes slot) {
+  RotorStage result{.state = slots_of(stage.state_bytes, slot),
+                    .passing_slots = slots_of(stage.forward_bytes, slot),
+                    .forward_ns = stage.forward_ns,
+                    .options = {}};
+  for (const StageOption& option : options) {
+    const Bytes tape = std::max<Bytes>(stage.tape_bytes - option.dropped_bytes, 0);
+    result.options.push_back(
+        {.kept = slots_of(tape + next_state, slot),
+         .forward_slots = result.passing_slots,
+         .backward_slots = slots_of(stage.backward_bytes + option.dropped_bytes, slot),
+         .time_ns = stage.forward_ns + stage.backward_ns + option.rerun_ns});
+  }
+  return result;
+}
+
+std::vector<RotorStage> rotor_stages(const std::vector<Stage>& stages,
+                                     const std::vector<std::vector<StageOption>>& options,
+                                     Bytes slot) {
   std::vector<RotorStage> result;
   for (std::size_t i = 0; i < stages.size(); ++i) {
-    const Stage& stage = stages[i];
-    const Bytes next = i + 1 < stages.size() ? stages[i + 1].state_bytes : 0;
-    const int passing = slots_of(stage.forward_bytes, slot);
-    result.push_back({.state = slots_of(stage.state_bytes, slot),
-                      .passing_slots = passing,
-                      .forward_ns = stage.forward_ns,
-                      .options = {{.kept = slots_of(stage.tape_bytes + next, slot),
-                                   .forward_slots = passing,
-                                   .backward_slots = slots_of(stage.backward_bytes, slot),
-                                   .time_ns = stage.forward_ns + stage.backward_ns}}});
+    const Bytes next_state = i + 1 < stages.size() ? stages[i + 1].state_bytes : 0;
+    result.push_back(rotor_stage(stages[i], next_state, options[i], slot));
   }
   return result;
 }
@@ -130,25 +138,31 @@ RotorTable::Choice RotorTable::choice(int i, int j, int slots) const {
   return {i, 0};
 }
 
-std::vector<Schedule> rotor_schedules(const Problem& problem) {
-  const std::vector<Stage> stages = find_stages(problem, kMostStages);
+std::vector<Schedule> schedules_of_chain(const Problem& problem, const std::vector<Stage>& stages,
+                                         const std::vector<std::vector<StageOption>>& options) {
   if (stages.empty()) return {};
   Bytes always = problem.dropped().front().before;
   for (const Reading& reading : problem.dropped()) always = std::min(always, reading.before);
   const Bytes slot = std::max<Bytes>(1, (problem.unplanned().peak_bytes - always) / kSlots);
   // Rounding may cost every stage a slot or two that it does not take.
   const int most_slots = kSlots + 2 * static_cast<int>(stages.size());
-  const RotorTable table(rotor_stages(stages, slot), most_slots);
+  const RotorTable table(rotor_stages(stages, options, slot), most_slots);
   std::vector<Schedule> schedules;
   for (int i = 0; i < kNumPlans; ++i) {
     const int slots = most_slots * (i + 1) / kNumPlans;
     if (table.time(slots) == RotorTable::kImpossible) continue;
-    Reversal reversal(problem, stages, table);
+    Reversal reversal(problem, stages, options, table);
     reversal.run(0, table.size() - 1, slots);
     Schedule schedule = reversal.schedule();
     if (schedules.empty() || schedules.back() != schedule) schedules.push_back(std::move(schedule));
   }
   return schedules;
+}
+
+std::vector<Schedule> rotor_schedules(const Problem& problem) {
+  const std::vector<Stage> stages = find_stages(problem, kMostStages);
+  return schedules_of_chain(problem, stages,
+                            std::vector(stages.size(), std::vector<StageOption>(1)));
 }
 
 }  // namespace tidemark

@@ -11,8 +11,8 @@
 //   (A)  min over k of f[i] + ... + f[k - 1] + T[m - x[k]][k][j] + T[m][i][k - 1]
 //   (B)  F_all(i), T[m - xbar[i + 1]][i + 1][j], B(i)
 //
-// A stage may have several ways of F_all, with less tape and more time (the multi-option form of
-// Zhao et al. 2023, "Rockmate"); the policy's stages have one. One table answers all budgets.
+// A stage may have several ways of F_all, with less tape and more time (the multi-option form:
+// rockmate_planner.h); this policy's stages have one. One table answers all budgets.
 #pragma once
 
 #include <vector>
@@ -21,6 +21,7 @@
 #include "tidemark/base/export.h"
 #include "tidemark/plan/emit.h"
 #include "tidemark/plan/problem.h"
+#include "tidemark/plan/stages.h"
 
 namespace tidemark {
 
@@ -72,6 +73,18 @@ class TIDEMARK_API RotorTable {
   std::vector<Nanoseconds> prefix_ns_;
   std::vector<Nanoseconds> times_;
 };
+
+// A way to keep less of a stage's tape: the rest is computed again right before its backward.
+struct StageOption {
+  Bytes dropped_bytes = 0;
+  Nanoseconds rerun_ns = 0;
+  std::vector<EventIndex> reruns;
+};
+
+// Returns the schedules of the chain of `stages` for budgets between least and most. `options`: at
+// least one per stage.
+std::vector<Schedule> schedules_of_chain(const Problem& problem, const std::vector<Stage>& stages,
+                                         const std::vector<std::vector<StageOption>>& options);
 
 TIDEMARK_API std::vector<Schedule> rotor_schedules(const Problem& problem);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace tidemark {
 namespace {
@@ -174,13 +175,16 @@ std::vector<Stage> find_stages(const Problem& problem, int most_stages) {
   return StageFinder(problem).run(most_stages);
 }
 
-void StageRun::backward(int stage) {
+void StageRun::backward(int stage, std::vector<EventIndex> reruns) {
   if (has_turned_) reruns_[stage] = pending_;
+  single_[stage] = std::move(reruns);
   has_turned_ = true;
   pending_.clear();
 }
 
-std::vector<EventIndex> StageRun::ops_of(const std::vector<int>& run, EventIndex at) const {
+std::vector<EventIndex> StageRun::ops_of(const std::vector<int>& run,
+                                         const std::vector<EventIndex>& single,
+                                         EventIndex at) const {
   const StepGraph& graph = problem_.graph();
   std::set<EventIndex> ops;
   std::vector<ValueIndex> wanted;
@@ -190,6 +194,7 @@ std::vector<EventIndex> StageRun::ops_of(const std::vector<int>& run, EventIndex
   };
   for (int stage : run)
     for (EventIndex op : stages_[stage].ops) add(op);
+  for (EventIndex op : single) add(op);
   // What cannot wait for the replay is made again with it.
   while (!wanted.empty()) {
     const ValueIndex v = wanted.back();
@@ -207,8 +212,8 @@ Schedule StageRun::schedule() const {
   for (int stage = static_cast<int>(stages_.size()) - 1; stage >= 0; --stage) {
     due.insert(due.end(), reruns_[stage].begin(), reruns_[stage].end());
     const EventIndex at = stages_[stage].backward_event;
-    if (at == kNone || due.empty()) continue;
-    const std::vector<EventIndex> ops = ops_of(due, at);
+    if (at == kNone || (due.empty() && single_[stage].empty())) continue;
+    const std::vector<EventIndex> ops = ops_of(due, single_[stage], at);
     lists[at].insert(ops.begin(), ops.end());
     due.clear();
   }

@@ -40,21 +40,25 @@ class TIDEMARK_API StageRun {
  public:
   // Both must outlive this.
   StageRun(const Problem& problem, const std::vector<Stage>& stages)
-      : problem_(problem), stages_(stages), reruns_(stages.size()) {}
+      : problem_(problem), stages_(stages), reruns_(stages.size()), single_(stages.size()) {}
 
   void forward(int stage) { pending_.push_back(stage); }
-  void backward(int stage);
+  // `reruns`: ops of the stage that run again right before it, though its tape lies there
+  // otherwise.
+  void backward(int stage, std::vector<EventIndex> reruns = {});
 
   // Returns the schedule of the sequence.
   // REQUIRES: backward() was called once per stage, last stage first.
   Schedule schedule() const;
 
  private:
-  std::vector<EventIndex> ops_of(const std::vector<int>& run, EventIndex at) const;
+  std::vector<EventIndex> ops_of(const std::vector<int>& run, const std::vector<EventIndex>& single,
+                                 EventIndex at) const;
 
   const Problem& problem_;
   const std::vector<Stage>& stages_;
-  std::vector<std::vector<int>> reruns_;  // per stage, before its backward
+  std::vector<std::vector<int>> reruns_;         // per stage: stages to run before its backward
+  std::vector<std::vector<EventIndex>> single_;  // per stage: ops of it
   std::vector<int> pending_;
   bool has_turned_ = false;
 };
