@@ -36,7 +36,9 @@ def inplace(model: torch.nn.Module, graph: StepGraph) -> InplaceChanges:
 
     A ReLU or Dropout may write over its input if the step itself made that input, no op saved it
     for backward, and nobody reads or holds it later. Numbers stay the same, bit for bit, in steps
-    that do what the recorded one did; where others do more with an input, autograd says so.
+    that do what the recorded one did; where others do more with an input, autograd says so. A view
+    is never written over (autograd would lay the gradient of its base out anew, and sums over that
+    round differently): a switched module looks at its input in every call, and sets its `inplace`.
 
     Args:
         model: the module whose paths the graph knows, changed in place.
@@ -73,8 +75,13 @@ def inplace(model: torch.nn.Module, graph: StepGraph) -> InplaceChanges:
             changes.kept[path] = reason
             continue
         module.inplace = True
+        module.register_forward_pre_hook(_leave_views_alone, with_kwargs=True)
         changes.switched[path] = sum(step["values"][value]["bytes"] for value in _inputs(ops))
     return changes
+
+
+def _leave_views_alone(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    module.inplace = not (args[0] if args else kwargs["input"])._is_view()
 
 
 _Ops = list[tuple[int, dict[str, Any]]]
@@ -108,6 +115,7 @@ def _obstacle(module: torch.nn.Module, ops: _Ops, step: dict[str, Any]) -> str:
             return "its input is saved for backward"
         if any(end > reads[-1] + 1 for _, end in value.get("holds", [])):
             return "its input is read or held later"
-        if value["bytes"] not in outputs:
-            return "its input is a view of something larger or smaller"
+        shapes = step["events"][value["producer"]].get("shapes", [])
+        if value["bytes"] not in outputs or ops[-1][1]["shapes"][0] not in shapes:
+            return "its input is a view of what another op made"
     return ""

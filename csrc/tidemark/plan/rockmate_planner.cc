@@ -26,12 +26,13 @@ class Block {
   // Two blocks are alike if these texts are.
   std::string structure() const {
     std::string text;
-    for (EventIndex e : stage_.ops) {
+    for (std::size_t i = 0; i < stage_.ops.size(); ++i) {
+      const EventIndex e = stage_.ops[i];
       const Event& op = graph_.events[e];
       text += op.name + (problem_.is_replayable(e) ? "" : "!");
       for (ValueIndex v : op.outputs) text += ">" + std::to_string(graph_.values[v].bytes);
       for (ValueIndex v : problem_.reads(e)) text += "<" + std::to_string(maker_of(v));
-      text += ":" + std::to_string(tape_[number_.at(e)]) + ";";
+      text += ":" + std::to_string(tape_[i]) + ";";
     }
     return text;
   }

@@ -5,9 +5,8 @@
 //   theirs                     ours
 //   block                      Stage
 //   option of a block          StageOption (rotor_planner.h)
-//   rk-Checkmate, its options  options_of(): theirs are solved as integer programs, ours are
-//   greedy:
-//                              what is dropped next frees most bytes for the time it takes
+//   rk-Checkmate, its options  options_of(): greedy instead of integer programs, what is dropped
+//                              next frees most bytes for the time it takes
 //   equal blocks               equal structures: the ops' names, what they make and read of it
 //
 // Within a block everything dropped is computed again together, right before the block's backward.
