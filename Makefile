@@ -89,7 +89,7 @@ bench: setup  ## measure, in C++ and in Python; results go to out/
 	@python benchmarks/python/nntrainer.py
 
 lint: build  ## clang-tidy over all C++ sources (slow), then the quick checks
-	@command -v clang-tidy >/dev/null || { echo "please run: apt-get install clang-tidy"; exit 1; }
+	@command -v clang-tidy-16 >/dev/null || { echo "please run: apt-get install clang-tidy-16"; exit 1; }
 	@tools/clang_tidy.sh $(JOBS)
 	@tools/check.sh
 

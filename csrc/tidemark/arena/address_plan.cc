@@ -83,7 +83,7 @@ Buffer buffer_of(const StepTrace& trace, std::size_t block, Time begin, Time end
 
 class Cutter {
  public:
-  Cutter(const StepTrace& trace, Bytes alignment) : trace_(trace), cut_(0) {
+  Cutter(const StepTrace& trace, Bytes alignment) : trace_(trace) {
     instance_.alignment = alignment;
   }
 
@@ -117,7 +117,7 @@ class Cutter {
   }
 
   const StepTrace& trace_;
-  Time cut_;
+  Time cut_ = 0;
   Instance instance_;
   std::vector<std::size_t> blocks_;
 };
@@ -175,7 +175,9 @@ void find_slots_before(AddressPlan& plan) {
 StepTrace twice(const StepTrace& trace) {
   StepTrace result{2 * trace.length, trace.blocks, {}};
   for (TracedBlock& block : result.blocks) {
-    if (block.end_of_last) block.end = trace.length + *std::exchange(block.end_of_last, {});
+    if (!block.end_of_last) continue;
+    block.end = trace.length + *block.end_of_last;
+    block.end_of_last.reset();
   }
   for (TracedBlock block : trace.blocks) {
     block.begin += trace.length;
@@ -330,10 +332,12 @@ Bytes growth_outside(const StepTrace& trace, const AddressPlan& plan) {
     if (plan.slots[i].offset == kNoOffset) continue;
     const TracedBlock& block = trace.blocks[i];
     change[block.begin] += block.bytes;
-    if (block.end) change[*block.end] -= block.bytes;
-    if (block.end) continue;
-    change[0] += block.bytes;
-    change[*block.end_of_last] -= block.bytes;
+    if (block.end) {
+      change[*block.end] -= block.bytes;
+    } else if (block.end_of_last) {
+      change[0] += block.bytes;
+      change[*block.end_of_last] -= block.bytes;
+    }
   }
   Bytes inside = 0;
   Bytes most = 0;

@@ -155,7 +155,7 @@ void Placer::enter(std::int32_t begin, std::int32_t end, Bytes low, Bytes high) 
     const std::int32_t last =
         std::min((end - 1) / level.step, static_cast<std::int32_t>(level.windows.size()) - 1);
     for (std::int32_t w = first; w <= last; ++w) level.windows[w].enter(entry);
-    effort_.spend(4 * (last - first + 1));
+    effort_.spend(4 * std::int64_t{last - first + 1});
   }
 }
 

@@ -6,7 +6,7 @@ namespace tidemark {
 namespace {
 
 std::int64_t pooled(std::int64_t size, int window, int stride, int pad) {
-  const std::int64_t room = size + 2 * pad - window;
+  const std::int64_t room = size + 2 * std::int64_t{pad} - window;
   TIDEMARK_CHECK_VALUE(room >= 0, "the images are too small: ", size,
                        " pixels are left where the model looks at ", window);
   return room / stride + 1;

@@ -41,7 +41,7 @@ std::vector<int> dense_blocks(int depth) {
   return {6, 12, 48, 32};
 }
 
-constexpr int kGrowth = 32;
+constexpr std::int64_t kGrowth = 32;
 
 Tensor dense_layer(StepBuilder& step, const std::vector<Tensor>& features) {
   Tensor x = relu_(step, batch_norm(step, concatenate(step, features)));

@@ -40,8 +40,9 @@ Tensor residual_block(StepBuilder& step, const Tensor& x, int width, int stride,
 }
 
 // memonger's block: every convolution has its batch norm and activation, the sum has neither.
-Tensor plain_block(StepBuilder& step, const Tensor& x, int width, int stride) {
-  const auto layer = [&](const Tensor& y, int channels, const Window& w, std::string_view name) {
+Tensor plain_block(StepBuilder& step, const Tensor& x, std::int64_t width, int stride) {
+  const auto layer = [&](const Tensor& y, std::int64_t channels, const Window& w,
+                         std::string_view name) {
     return leaky_relu_(step, conv_bn(step, y, channels, w, name));
   };
   Tensor y = layer(x, width, window(1), "conv1");

@@ -38,6 +38,7 @@ bool Closure::find(std::span<const EventIndex> ops, EventIndex at, Bytes budget,
   is_too_dear_ = false;
   ++visit_;
   for (EventIndex op : ops) visited_[op] = visit_;
+  // NOLINTNEXTLINE(modernize-loop-convert): there are more and more
   for (std::size_t next = 0; next < ops_.size(); ++next) {
     const EventIndex here = ops_[next];
     if (!residency_.problem().is_replayable(here) || here >= at) return false;

@@ -237,10 +237,13 @@ void ExactModel::limit(const std::map<int, Bytes>& bytes, Bytes constant) {
   if (most <= budget_) return;
   // Solvers like coefficients near 1; a power of two changes no digit.
   const Bytes units = budget_ >= constant ? (budget_ - constant) / unit_ : -1;
-  const double scale = 1 / std::exp2(std::floor(std::log2(static_cast<double>(largest / unit_))));
+  const Bytes largest_units = largest / unit_;
+  const double scale = 1 / std::exp2(std::floor(std::log2(static_cast<double>(largest_units))));
   Terms terms;
-  for (const auto& [column, size] : bytes)
-    terms.emplace_back(column, scale * static_cast<double>(size / unit_));
+  for (const auto& [column, size] : bytes) {
+    const Bytes size_units = size / unit_;
+    terms.emplace_back(column, scale * static_cast<double>(size_units));
+  }
   programme_.add_row(terms, scale * static_cast<double>(units));
 }
 
@@ -341,7 +344,7 @@ void ExactModel::limit_list(int i) {
     std::map<int, Bytes> terms = there;
     for (const Live& live : lives)
       if (live.after < op && op <= live.until) terms[live.column] += live.bytes;
-    limit(terms, facts_.curve[2 * stage.event]);
+    limit(terms, facts_.curve[2 * static_cast<std::size_t>(stage.event)]);
   };
   for (EventIndex op = 0; op < stage.event; ++op)
     if (stage.run[op] != kNone) limit_at(op);

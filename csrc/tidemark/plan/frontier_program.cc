@@ -254,12 +254,12 @@ struct FrontierProgram::Table {
   Table(const FrontierProgram& program, Bytes bytes) : p(program), n(program.num_moments()) {
     fixed = *std::ranges::min_element(p.beside_.begin(), p.beside_.end() - 1);
     unit = std::max(1.0, static_cast<double>(bytes - fixed) / kUnits);
-    const std::size_t size = static_cast<std::size_t>((n + 1) * (n + 1)) * (kUnits + 1);
+    const std::size_t size = static_cast<std::size_t>(n + 1) * (n + 1) * (kUnits + 1);
     chunk_cost.assign(size, kEndless);
     chunk_choice.assign(size, kNone);
     sweep_cost.assign(static_cast<std::size_t>(n + 1) * (kUnits + 1), kEndless);
     sweep_choice.assign(sweep_cost.size(), kNone);
-    overlap.assign(static_cast<std::size_t>((n + 1) * (n + 1)), 0);
+    overlap.assign(static_cast<std::size_t>(n + 1) * (n + 1), 0);
     for (int i = 0; i <= n; ++i)
       for (int k = i + 1; k <= n; ++k) overlap[i * (n + 1) + k] = left_units(i, k);
     for (int length = 1; length <= n; ++length)
@@ -279,9 +279,9 @@ struct FrontierProgram::Table {
     return static_cast<int>(std::lround(static_cast<double>(bytes) / unit));
   }
   std::size_t index(int i, int j, int m) const {
-    return static_cast<std::size_t>((i * (n + 1) + j) * (kUnits + 1) + m);
+    return (static_cast<std::size_t>(i) * (n + 1) + j) * (kUnits + 1) + m;
   }
-  std::size_t index(int i, int m) const { return static_cast<std::size_t>(i * (kUnits + 1) + m); }
+  std::size_t index(int i, int m) const { return static_cast<std::size_t>(i) * (kUnits + 1) + m; }
 
   void fill_chunks(int i, int j) {
     const Part& base = p.part(p.base_, i, j);
@@ -357,6 +357,7 @@ struct FrontierProgram::Table {
 
 // Adds what the lists read and what cannot stay until then.
 std::optional<Schedule> FrontierProgram::finish(
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): it adds to them
     std::map<EventIndex, std::set<EventIndex>> lists) const {
   std::vector<char> was_restored(graph_.values.size(), 0);
   Schedule schedule;

@@ -93,6 +93,7 @@ std::vector<Bytes> PathBound::likely_sizes() const {
     if (gap.time.begin <= peak && peak < gap.time.end && bytes > 0) sums[bytes] += bytes;
   }
   std::vector<std::pair<Bytes, Bytes>> by_sum;
+  by_sum.reserve(sums.size());
   for (const auto& [bytes, sum] : sums) by_sum.emplace_back(sum, bytes);
   std::ranges::sort(by_sum, std::greater{});
   std::vector<Bytes> sizes;

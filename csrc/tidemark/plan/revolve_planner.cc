@@ -56,7 +56,7 @@ std::vector<int> slot_counts(int num_stages) {
 
 std::int64_t revolve_reach(std::int64_t slots, std::int64_t sweeps) {
   if (slots < 0 || sweeps < 0) return 0;
-  constexpr auto kMost = static_cast<double>(std::numeric_limits<std::int64_t>::max() / 2);
+  constexpr auto kMost = static_cast<double>(std::numeric_limits<std::int64_t>::max()) / 2;
   std::int64_t reach = 1;
   for (std::int64_t i = 1; i <= std::min(slots, sweeps); ++i) {
     const std::int64_t factor = std::max(slots, sweeps) + i;
@@ -125,6 +125,7 @@ std::vector<Schedule> revolve_schedules(const Problem& problem) {
     schedules.push_back(reversal(problem, stages, slots, by_form));
   const std::vector<Stage> few = find_stages(problem, kMostInTable);
   std::vector<Nanoseconds> costs;
+  costs.reserve(few.size());
   for (const Stage& stage : few) costs.push_back(stage.forward_ns);
   const RevolveTable table(costs, kMostSlotsInTable);
   const auto by_table = [&](int begin, int length, int slots) {

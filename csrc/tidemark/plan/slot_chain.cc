@@ -26,7 +26,7 @@ class Table {
  private:
   const SlotChain::Item& item(int i) const { return chain_.items[i - 1]; }
   std::size_t index(int i, int j, int m) const {
-    return static_cast<std::size_t>((m * size_ + j) * size_ + i);
+    return (static_cast<std::size_t>(m) * size_ + j) * size_ + i;
   }
   Nanoseconds at(int i, int j, int m) const { return costs_[index(i, j, m)]; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 #include <set>
 #include <utility>
 
@@ -230,9 +231,9 @@ Schedule segmented_schedule(const Problem& problem, const std::vector<Stage>& st
   int end = static_cast<int>(stages.size());
   std::vector<int> begins{0};
   begins.insert(begins.end(), borders.begin(), borders.end());
-  for (auto begin = begins.rbegin(); begin != begins.rend(); ++begin) {
-    for (int stage = *begin; stage < end; ++stage) run.forward(stage);
-    while (end > *begin) run.backward(--end);
+  for (int begin : std::views::reverse(begins)) {
+    for (int stage = begin; stage < end; ++stage) run.forward(stage);
+    while (end > begin) run.backward(--end);
   }
   return run.schedule();
 }

@@ -19,12 +19,16 @@ namespace {
 using torch::autograd::SavedVariable;
 using torch::autograd::SavedVariableHooks;
 
+const std::type_info* kind_of(const torch::autograd::Node* maker) {
+  return maker != nullptr ? &typeid(*maker) : nullptr;
+}
+
 // What must be the same about a saved tensor when the function runs again.
 struct SavedForm {
   explicit SavedForm(const at::Tensor& tensor)
       : dtype(tensor.scalar_type()),
         device(tensor.device()),
-        maker(tensor.grad_fn() ? &typeid(*tensor.grad_fn()) : nullptr) {
+        maker(kind_of(tensor.grad_fn().get())) {
     const auto* impl = tensor.unsafeGetTensorImpl();
     if (impl->has_symbolic_sizes_strides() || tensor.is_nested()) return;  // have none to compare
     sizes.assign(tensor.sizes().begin(), tensor.sizes().end());
@@ -193,6 +197,7 @@ class CheckpointRegion final : public SavedTensorFactory,
 
   void run(FurtherRun& again) const {
     std::vector<at::Tensor> tensors;
+    tensors.reserve(inputs_.size());
     for (const auto& input : inputs_) tensors.push_back(input.unpack());
     {
       CheckpointContext::Scope context(context_);
