@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "tidemark/base/export.h"
-#include "tidemark/generate/step_builder.h"
+#include "tidemark/generate/optimizer.h"
 #include "tidemark/graph/device_profile.h"
 #include "tidemark/graph/graph.h"
 

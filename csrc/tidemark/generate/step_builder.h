@@ -25,18 +25,13 @@
 #include <vector>
 
 #include "tidemark/base/export.h"
+#include "tidemark/generate/optimizer.h"
 #include "tidemark/graph/device_profile.h"
 #include "tidemark/graph/graph.h"
 
 namespace tidemark {
 
 using Shape = std::vector<std::int64_t>;
-
-enum class Optimizer : std::uint8_t {
-  kNothing,  // gradients are left in place
-  kSgd,      // one add_ per parameter
-  kAdamW,    // one fused op per parameter, two states of its size
-};
 
 // A tensor of the step in the making: dense, the whole of its storage.
 struct Tensor {
