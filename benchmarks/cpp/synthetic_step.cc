@@ -127,6 +127,7 @@ class Builder {
     std::vector<ValueIndex> inputs = taped.saved;
     inputs.push_back(gradients_[taped.outputs.front()]);
     std::vector<Bytes> sizes;
+    sizes.reserve(taped.data_inputs.size() + 1);
     for (ValueIndex v : taped.data_inputs) sizes.push_back(graph_.values[v].bytes);
     if (taped.weight != kNone) sizes.push_back(graph_.values[taped.weight].bytes);
     ValueIndex next = run("aten::" + taped.name + "_backward", Phase::kBackward, std::move(inputs),

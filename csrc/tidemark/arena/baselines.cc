@@ -1,7 +1,6 @@
 #include "tidemark/arena/baselines.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <numeric>
 #include <tuple>
@@ -52,6 +51,11 @@ Partition all_in_one(const Instance& instance) {
   return all;
 }
 
+Placement place(const Partition& all, const Order& order, Fit fit) {
+  std::int64_t work = 0;
+  return arena::place_all(all, order, fit, work);
+}
+
 // The rows by rising key, ties by row.
 template <typename KeyOf>
 Order by(const Partition& all, KeyOf key_of) {
@@ -61,11 +65,6 @@ Order by(const Partition& all, KeyOf key_of) {
     return key_of(all.items[a]) < key_of(all.items[b]);
   });
   return order;
-}
-
-Placement place(const Partition& all, const Order& order, Fit fit) {
-  arena::Effort unlimited(std::numeric_limits<std::int64_t>::max(), 1e9, {});
-  return *arena::Placer(all, unlimited).place(order, fit, arena::kNoLimit);
 }
 
 Order by_start(const Partition& all) {

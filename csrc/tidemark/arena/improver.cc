@@ -1,7 +1,6 @@
 #include "tidemark/arena/improver.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "tidemark/arena/sweep_fit.h"
@@ -28,10 +27,10 @@ void Improver::begin(Bytes goal) {
   if (partition_.is_plain) {
     best_ = sweep_fit(partition_);
   } else {  // there must be a layout, however short the effort
-    Effort unlimited(std::numeric_limits<std::int64_t>::max(), 1e9, {});
+    std::int64_t work = 0;
     const Order order = orders_.sorted_by({Key::kEarlyStart, Key::kWidth, Key::kSize});
-    best_ = *Placer(partition_, unlimited).place(order, Fit::kBest, kNoLimit);
-    effort_.spend(unlimited.spent());
+    best_ = place_all(partition_, order, Fit::kBest, work);
+    effort_.spend(work);
   }
   for (const Recipe& recipe : portfolio()) {
     if (best_.height <= goal || effort_.is_over()) return;

@@ -14,8 +14,8 @@ Bytes round_up(Bytes size, Bytes alignment) {
   return (size + alignment - 1) / alignment * alignment;
 }
 
-void check_offset(const Instance& instance, const Buffer& buffer, const std::string& who) {
-  const Bytes offset = *buffer.offset;
+void check_offset(const Instance& instance, const Buffer& buffer, Bytes offset,
+                  const std::string& who) {
   TIDEMARK_CHECK_VALUE(offset >= 0 && offset < kMost, who, ": fixed offset is ", offset,
                        "; it must be at least 0 and below 2^62");
   TIDEMARK_CHECK_VALUE(offset % buffer.alignment == 0 && offset % instance.alignment == 0, who,
@@ -23,8 +23,8 @@ void check_offset(const Instance& instance, const Buffer& buffer, const std::str
                        buffer.alignment, " and ", instance.alignment);
 }
 
-void check_block(const Instance& instance, const Buffer& buffer, const std::string& who) {
-  const Bytes limit = *instance.block_limit;
+void check_block(const Instance& instance, const Buffer& buffer, Bytes limit,
+                 const std::string& who) {
   TIDEMARK_CHECK_VALUE(limit % buffer.alignment == 0, who, ": block limit ", limit,
                        " is no multiple of the alignment ", buffer.alignment);
   TIDEMARK_CHECK_VALUE(padded_size(instance, buffer) <= limit, who, ": size ", buffer.size,
@@ -43,8 +43,8 @@ void check_buffer(const Instance& instance, std::int32_t row) {
                        "; it must be at least 0 and below 2^62");
   TIDEMARK_CHECK_VALUE(buffer.alignment >= 1 && buffer.alignment < kMost, who, ": alignment is ",
                        buffer.alignment, "; it must be at least 1");
-  if (buffer.offset) check_offset(instance, buffer, who);
-  if (instance.block_limit) check_block(instance, buffer, who);
+  if (buffer.offset) check_offset(instance, buffer, *buffer.offset, who);
+  if (instance.block_limit) check_block(instance, buffer, *instance.block_limit, who);
 }
 
 }  // namespace

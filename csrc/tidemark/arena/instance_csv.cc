@@ -65,21 +65,23 @@ class CsvReader {
     TIDEMARK_CHECK_VALUE(cells.size() == num_cells_, "line ", line_, ": there are ", cells.size(),
                          " cells under ", num_cells_, " columns");
     Buffer buffer;
-    buffer.name = cells[*place_[kId]];
+    buffer.name = cell_of(cells, kId);
     buffer.begin = number(cells, kLower);
     buffer.end = number(cells, kUpper);
     buffer.size = number(cells, kSize);
-    if (has(cells, kAlignment)) buffer.alignment = number(cells, kAlignment);
-    if (has(cells, kFixed)) buffer.offset = number(cells, kFixed);
+    if (!cell_of(cells, kAlignment).empty()) buffer.alignment = number(cells, kAlignment);
+    if (!cell_of(cells, kFixed).empty()) buffer.offset = number(cells, kFixed);
     return buffer;
   }
 
-  bool has(const std::vector<std::string_view>& cells, Column column) const {
-    return place_[column] && !cells[*place_[column]].empty();
+  // "" where there is no such column.
+  std::string_view cell_of(const std::vector<std::string_view>& cells, Column column) const {
+    const std::optional<std::size_t> place = place_[column];
+    return place ? cells[*place] : std::string_view();
   }
 
   std::int64_t number(const std::vector<std::string_view>& cells, Column column) const {
-    const std::string_view cell = cells[*place_[column]];
+    const std::string_view cell = cell_of(cells, column);
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
     TIDEMARK_CHECK_VALUE(error == std::errc() && end == cell.data() + cell.size(), "line ", line_,
@@ -93,7 +95,7 @@ class CsvReader {
   std::array<std::optional<std::size_t>, kNumColumns> place_;
 };
 
-std::string cell_of(std::string name, std::size_t row) {
+std::string cell_for(std::string name, std::size_t row) {
   if (name.empty()) return std::to_string(row);
   std::replace_if(
       name.begin(), name.end(), [](char c) { return c == ',' || c == '\n' || c == '\r'; }, ';');
@@ -115,7 +117,7 @@ std::string to_csv(const Instance& instance, const Layout& layout) {
   std::string text = "id,lower,upper,size,alignment,fixed,offset\n";
   for (std::size_t i = 0; i < instance.buffers.size(); ++i) {
     const Buffer& buffer = instance.buffers[i];
-    fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{},{}\n", cell_of(buffer.name, i),
+    fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{},{}\n", cell_for(buffer.name, i),
                    buffer.begin, buffer.end, buffer.size, buffer.alignment,
                    buffer.offset ? std::to_string(*buffer.offset) : "", layout.offsets[i]);
   }

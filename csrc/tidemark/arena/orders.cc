@@ -27,6 +27,7 @@ std::vector<std::int32_t> overlaps(const Partition& partition) {
   std::partial_sum(ended.begin(), ended.end(), ended.begin());
   std::partial_sum(begun.begin(), begun.end(), begun.begin());
   std::vector<std::int32_t> counts;
+  counts.reserve(partition.items.size());
   for (const Item& item : partition.items) {
     counts.push_back(begun[item.end] - ended[item.begin] - 1);
   }

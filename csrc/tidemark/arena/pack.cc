@@ -100,7 +100,9 @@ class Packer {
     }
     packing.layout = std::move(partitions_.layout);
     packing.status = status_of(packing);
-    if (packing.status == PackStatus::kInfeasible) explain(packing);
+    if (options_.capacity && packing.status == PackStatus::kInfeasible) {
+      explain(*options_.capacity, packing);
+    }
     packing.work = effort_.spent();
     const auto broken = validate(instance_, packing.layout);
     TIDEMARK_ASSERT(!broken, "the packer made a wrong layout: ", broken->sentence);
@@ -115,12 +117,11 @@ class Packer {
   }
 
   // Explaining has an effort of its own: the search may have used up all of its.
-  void explain(Packing& packing) const {
+  void explain(Bytes capacity, Packing& packing) const {
     Effort effort(work_limit(options_), options_.time_limit_s, options_.cancel);
     for (const auto& [p, improver] : improvers_) {
-      if (improver->proven() <= *options_.capacity) continue;
-      note(arena::find_misfit(instance_, partitions_.parts[p], *options_.capacity, effort),
-           packing);
+      if (improver->proven() <= capacity) continue;
+      note(arena::find_misfit(instance_, partitions_.parts[p], capacity, effort), packing);
       return;
     }
   }

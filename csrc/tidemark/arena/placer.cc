@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <limits>
 #include <utility>
+
+#include "tidemark/base/error.h"
 
 namespace tidemark::arena {
 
@@ -183,6 +186,15 @@ std::optional<Placement> Placer::place(std::span<const std::int32_t> order, Fit 
     enter(item.begin, item.end, low, low + item.size);
   }
   return placement;
+}
+
+Placement place_all(const Partition& partition, std::span<const std::int32_t> order, Fit fit,
+                    std::int64_t& work) {
+  Effort unlimited(std::numeric_limits<std::int64_t>::max(), 1e9, {});
+  std::optional<Placement> placement = Placer(partition, unlimited).place(order, fit, kNoLimit);
+  TIDEMARK_ASSERT(placement, "nothing limits where items are placed");
+  work += unlimited.spent();
+  return *std::move(placement);
 }
 
 }  // namespace tidemark::arena

@@ -51,4 +51,8 @@ class TIDEMARK_API Placer {
   std::vector<Level> levels_;
 };
 
+// As Placer's, however long it takes; adds the steps that it took to `work`.
+TIDEMARK_API Placement place_all(const Partition& partition, std::span<const std::int32_t> order,
+                                 Fit fit, std::int64_t& work);
+
 }  // namespace tidemark::arena

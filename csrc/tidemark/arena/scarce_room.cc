@@ -16,8 +16,8 @@ constexpr int kMostTries = 3;
 // An arena that is lower than this share of what it could be would serve too little.
 constexpr double kLeastShare = 0.75;
 
-// Two steps are first packed for little work, as their mirror images are what fits.
-constexpr std::int64_t kTwoStepsShare = 8;
+// Two steps are first packed with the limit divided by this, as their mirror images are what fits.
+constexpr std::int64_t kQuickDivisor = 8;
 
 // What lives in the arena and what outside it, per time of the step.
 class Loads {
@@ -122,7 +122,7 @@ std::optional<AddressPlan> plan_below(const StepTrace& trace, Bytes alignment, B
     return std::nullopt;
   }
   PackOptions quick = options;
-  if (quick.work_limit) *quick.work_limit /= kTwoStepsShare;
+  if (quick.work_limit) *quick.work_limit /= kQuickDivisor;
   AddressPlan plan = plan_addresses_of_two(trace, alignment, quick);
   if (plan.height() <= height) return plan;
   if (mirror_second_step(plan, trace, height, options)) return plan;

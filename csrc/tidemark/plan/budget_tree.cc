@@ -55,9 +55,10 @@ Bytes BudgetTree::least_bytes() {
 // The cheapest plan for the least budget.
 const Found& BudgetTree::at_least() {
   if (at_least_) return *at_least_;
-  at_least_ = least_.plan();
-  if (!search_.is_stopped())
-    at_least_ = search_.run(least_.plan().peak_bytes(), &least_.plan(), everything_kept_, 0);
+  const Found& least = least_.plan();
+  std::optional<Found> found;
+  if (!search_.is_stopped()) found = search_.run(least.peak_bytes(), &least, everything_kept_, 0);
+  at_least_ = found ? *std::move(found) : least;
   return *at_least_;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tidemark/base/error.h"
+
 namespace tidemark {
 namespace {
 
@@ -49,13 +51,19 @@ Found LeastFeasible::search() {
     const Bytes half = from + (least.peak_bytes() - from) / 2;
     if (auto found = search.run(half, nullptr, least, depth)) {
       least = *std::move(found);
-      on_the_way_.push_back({*judge(problem_, least.candidate.schedule), least.policy});
+      on_the_way_.push_back(with_own_costs(least));
     } else {
       from = half;
     }
   }
   if (auto lower = search.lowest_below(least)) least = *std::move(lower);
-  return {*judge(problem_, std::move(least.candidate.schedule)), std::move(least.policy)};
+  return with_own_costs(std::move(least));
+}
+
+Found LeastFeasible::with_own_costs(Found found) const {
+  auto candidate = judge(problem_, std::move(found.candidate.schedule));
+  TIDEMARK_ASSERT(candidate, "a plan of ", found.policy, " is none with other costs");
+  return {*std::move(candidate), std::move(found.policy)};
 }
 
 }  // namespace tidemark

@@ -30,6 +30,8 @@ class TIDEMARK_API LeastFeasible {
 
  private:
   Found search();
+  // The problem's own costs instead of one for all ops.
+  Found with_own_costs(Found found) const;
 
   const Problem& problem_;
   Bytes floor_;

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <optional>
+#include <memory>
 #include <stdexcept>
 
 #include "tidemark/plan/budget_tree.h"
@@ -71,9 +71,10 @@ class Planner {
         bench_(problem_),
         limit_(options_) {
     if (is_tree_policy(options.policy))
-      tree_.emplace(bench_, floor_.bytes, core_options());
+      tree_ = std::make_unique<BudgetTree>(bench_, floor_.bytes, core_options());
     else
-      run_.emplace(bench_, options_.policy, floor_.bytes, [this] { return limit_.is_over(); });
+      run_ = std::make_unique<PolicyRun>(bench_, options_.policy, floor_.bytes,
+                                         [this] { return limit_.is_over(); });
   }
 
   Result<Plan, PlanFailure> plan(Bytes budget);
@@ -94,8 +95,8 @@ class Planner {
   Floor floor_;
   Workbench bench_;
   Limit limit_;
-  std::optional<BudgetTree> tree_;
-  std::optional<PolicyRun> run_;
+  std::unique_ptr<BudgetTree> tree_;  // or
+  std::unique_ptr<PolicyRun> run_;    // as the policy asks
 };
 
 CoreOptions Planner::core_options() {

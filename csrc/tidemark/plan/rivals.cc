@@ -17,6 +17,9 @@
 namespace tidemark {
 namespace {
 
+// Of a schedule that is no plan.
+constexpr Bytes kNoPeak = std::numeric_limits<Bytes>::max();
+
 constexpr ReadyPolicy kPolicies[] = {
     {"sqrt", segment_schedules},
     {"chen", chen_schedules},
@@ -52,14 +55,17 @@ const Rival* Rivals::cheapest(const ReadyPolicy& policy, const Question& questio
   }
   for (auto rival = std::ranges::lower_bound(rivals, question.least_cost_ns, {}, &Rival::cost_ns);
        rival != rivals.end() && rival->cost_ns < question.below_ns; ++rival) {
-    if (!rival->peak_bytes) {
-      const auto candidate = judge(problem_, rival->schedule);
-      rival->peak_bytes =
-          candidate ? candidate->simulation.peak_bytes : std::numeric_limits<Bytes>::max();
-    }
-    if (*rival->peak_bytes <= question.budget) return &*rival;
+    if (peak_of(*rival) <= question.budget) return &*rival;
   }
   return nullptr;
+}
+
+Bytes Rivals::peak_of(Rival& rival) const {
+  if (rival.peak_bytes) return *rival.peak_bytes;
+  const auto candidate = judge(problem_, rival.schedule);
+  const Bytes peak = candidate ? candidate->simulation.peak_bytes : kNoPeak;
+  rival.peak_bytes = peak;
+  return peak;
 }
 
 }  // namespace tidemark

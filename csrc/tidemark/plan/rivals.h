@@ -52,6 +52,8 @@ class TIDEMARK_API Rivals {
   const Rival* cheapest(const ReadyPolicy& policy, const Question& question);
 
  private:
+  Bytes peak_of(Rival& rival) const;
+
   const Problem& problem_;
   std::map<std::string_view, std::vector<Rival>> rivals_;  // by policy, by rising cost
 };

@@ -12,6 +12,7 @@ using Lists = std::vector<std::vector<ValueIndex>>;
 
 std::vector<char> find_managed(const StepGraph& graph) {
   std::vector<char> is_managed;
+  is_managed.reserve(graph.values.size());
   for (const Value& value : graph.values)
     is_managed.push_back(value.producer != kNone && !value.holds.empty());
   return is_managed;

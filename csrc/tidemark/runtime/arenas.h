@@ -40,7 +40,7 @@ class TIDEMARK_API Arenas {
   const ArenaCounts& counts() const noexcept { return counts_; }
   // Of the form that ran last; nullptr: there is none.
   const AddressPlan* plan() const noexcept {
-    return newest_ != nullptr && newest_->arena.plan() ? &*newest_->arena.plan() : nullptr;
+    return newest_ != nullptr ? newest_->arena.plan() : nullptr;
   }
   // Bytes that the budget lacked for serving the last step, 0 if none.
   Bytes missing_bytes() const noexcept {

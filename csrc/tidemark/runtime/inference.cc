@@ -86,8 +86,7 @@ std::string Inference::why_not() const {
 }
 
 const AddressPlan* Inference::plan() const noexcept {
-  const bool has_one = !forms_.empty() && forms_.front()->arena.plan();
-  return has_one ? &*forms_.front()->arena.plan() : nullptr;
+  return !forms_.empty() ? forms_.front()->arena.plan() : nullptr;
 }
 
 void Inference::copy_data(void* dest, const void* src, std::size_t count) const {

@@ -5,6 +5,7 @@
 #include <exception>
 #include <stdexcept>
 
+#include "tidemark/base/error.h"
 #include "tidemark/runtime/self_check.h"
 
 namespace tidemark {
@@ -106,7 +107,7 @@ void MemoryBudget::enter() {
   foreign_.forget_dead();
   count_tracked();
   const AllocationId begin = allocator().next_id();
-  entry_.emplace(last_begin_.value_or(begin));
+  entry_ = std::make_unique<EntryState>(last_begin_.value_or(begin));
   last_begin_ = begin;
   StepOptions options;
   options.limit = memory_;
@@ -150,7 +151,7 @@ void MemoryBudget::leave(bool aborted) {
   count(outcome);
   variants_.note_use(outcome.script.get());
   may_leave_tail_ = may_leave_tail_ && !outcome.has_surprising_tail;
-  if (outcome.kind == StepKind::kPlanned && outcome.peak_bytes != *outcome.promised_bytes) {
+  if (outcome.kind == StepKind::kPlanned && outcome.promised_bytes != outcome.peak_bytes) {
     last_.difference = "the peak differs from the promised one";
   }
   if (!aborted) {
@@ -284,6 +285,7 @@ std::shared_ptr<const PlanScript> MemoryBudget::script_within_budget(Variant& va
 }
 
 void MemoryBudget::refuse(const Variant& variant) {
+  TIDEMARK_ASSERT(variant.failure, "there is a plan for the form of the step that is refused");
   throw BudgetInfeasible(*variant.failure, variant.graph.events[variant.failure->floor_event]);
 }
 

@@ -107,8 +107,7 @@ void StepArena::end_step(bool went_as_planned) {
 void StepArena::learn() {
   learned_ = std::move(trace_);
   const StepTrace step = learned_->trace();
-  plan_ = plan_addresses(step, kAlignment, {.work_limit = kPackingWork});
-  outside_growth_ = growth_outside(step, *plan_);
+  follow_plan(plan_addresses(step, kAlignment, {.work_limit = kPackingWork}), step);
   has_overlaps_ = step.has_overlaps();
   has_tried_all_ = false;
   ++num_learned_;
@@ -134,7 +133,7 @@ void StepArena::leave_out(Bytes limit) {
 }
 
 void StepArena::follow_plan(AddressPlan plan, const StepTrace& step) {
-  plan_ = std::move(plan);
+  plan_ = std::make_unique<AddressPlan>(std::move(plan));
   outside_growth_ = growth_outside(step, *plan_);
   arena_.reset();
   has_new_mapping_ = true;

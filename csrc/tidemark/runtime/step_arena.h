@@ -13,7 +13,6 @@
 #include <c10/core/Allocator.h>
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "tidemark/arena/address_plan.h"
@@ -51,8 +50,8 @@ class StepArena {
   // Serves and learns no more.
   void close();
 
-  // What was learned last.
-  const std::optional<AddressPlan>& plan() const noexcept { return plan_; }
+  // What was learned last; nullptr: nothing.
+  const AddressPlan* plan() const noexcept { return plan_.get(); }
   // The most bytes that live outside it in a step, beyond those at its begin.
   Bytes outside_growth() const noexcept { return outside_growth_; }
   // Bytes that the last step it could not serve lacked for it.
@@ -80,7 +79,7 @@ class StepArena {
   std::shared_ptr<AllocationTrace> learned_;
   bool has_overlaps_ = false;   // see StepTrace; plan_ is for one step
   bool has_tried_all_ = false;  // to find a plan that fits
-  std::optional<AddressPlan> plan_;
+  std::unique_ptr<AddressPlan> plan_;
   Bytes outside_growth_ = 0;
   PlannedArena::Owner arena_;
   std::string why_not_;

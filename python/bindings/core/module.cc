@@ -16,6 +16,7 @@ namespace tidemark::bindings {
 namespace {
 
 // std::invalid_argument is a ValueError and std::logic_error a RuntimeError without our help.
+// NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11's type
 void translate_not_supported(std::exception_ptr pointer) {
   try {
     if (pointer) std::rethrow_exception(pointer);

@@ -72,6 +72,7 @@ FakeOracle python_oracle(py::function describe) {
   };
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11's type
 void translate_not_supported(std::exception_ptr pointer) {
   try {
     if (pointer) std::rethrow_exception(pointer);

@@ -81,15 +81,15 @@ py::object layout(const MemoryBudget& budget) {
 }
 
 py::object exceeded(const MemoryBudget& budget) {
-  if (!budget.exceeded()) return py::none();
-  const BudgetExceededInfo& info = *budget.exceeded();
+  const std::optional<BudgetExceededInfo>& info = budget.exceeded();
+  if (!info) return py::none();
   py::dict result;
-  result["text"] = info.text();
-  result["budget_bytes"] = info.budget_bytes;
-  result["missing_bytes"] = info.missing_bytes;
-  result["requested_bytes"] = info.requested_bytes;
-  result["op"] = info.op;
-  result["optimizer_had_begun"] = info.optimizer_had_begun;
+  result["text"] = info->text();
+  result["budget_bytes"] = info->budget_bytes;
+  result["missing_bytes"] = info->missing_bytes;
+  result["requested_bytes"] = info->requested_bytes;
+  result["op"] = info->op;
+  result["optimizer_had_begun"] = info->optimizer_had_begun;
   return result;
 }
 
@@ -111,6 +111,7 @@ void raise_infeasible(const BudgetInfeasible& error) {
 }  // namespace
 
 void bind_memory_budget(py::module_& module) {
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11's type
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);

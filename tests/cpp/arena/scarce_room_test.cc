@@ -77,7 +77,7 @@ TEST(ScarceRoom, FindsNothingWhereTheStepItselfDoesNotFitOrLittleWouldBeLeft) {
   for (Time i = 0; i < 10; ++i) odd.blocks.push_back({.bytes = 1025, .begin = i, .end = 11});
   odd = with_live_bytes(std::move(odd));
   EXPECT_FALSE(plan_addresses_within(odd, kAlignment, most(odd.live_bytes)));
-  EXPECT_TRUE(plan_addresses_within(odd, kAlignment, 10 * 1088));
+  EXPECT_TRUE(plan_addresses_within(odd, kAlignment, 10 * Bytes{1088}));
 }
 
 // Everything fits, nothing overlaps, and what is left out is little, in steps that leave an output

@@ -37,6 +37,7 @@ TEST(Concurrency, OneOfAllHoldersIsTheLast) {
     std::atomic<int> num_last = 0;
     for (int i = 0; i < kNumThreads * kNumHolders; ++i) holders.come();
     std::vector<std::thread> threads;
+    threads.reserve(kNumThreads);
     for (int t = 0; t < kNumThreads; ++t) {
       threads.emplace_back([&] {
         for (int i = 0; i < kNumHolders; ++i) {

@@ -34,7 +34,8 @@ TEST(Chen, NeedsTwoRootsOfNUnitsForNEqualLayers) {
     Nanoseconds dearest = 0;
     for (const Schedule& schedule : chen_schedules(problem)) {
       const Simulation simulation = simulate(problem, schedule);
-      if (simulation.recompute_ns > n * 10) continue;  // a segment runs once more, not twice
+      if (simulation.recompute_ns > n * Nanoseconds{10})
+        continue;  // a segment runs once more, not twice
       dearest = std::max(dearest, simulation.recompute_ns);
       least = std::min(least, simulation.peak_bytes);
     }

@@ -26,6 +26,7 @@ constexpr int kThreads = 4;
 std::vector<std::string> in_threads(const std::function<std::string()>& work) {
   std::vector<std::string> results(kThreads);
   std::vector<std::jthread> threads;
+  threads.reserve(kThreads);
   for (std::string& result : results) threads.emplace_back([&] { result = work(); });
   threads.clear();
   return results;

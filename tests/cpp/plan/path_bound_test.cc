@@ -67,7 +67,7 @@ class EqualItems {
   static constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max() / 4;
 
  private:
-  std::vector<Nanoseconds> known_ = std::vector<Nanoseconds>(129 * 32);
+  std::vector<Nanoseconds> known_ = std::vector<Nanoseconds>(std::size_t{129} * 32);
 };
 
 TEST(PathBound, IsTheOptimumOnUniformChains) {
@@ -76,7 +76,7 @@ TEST(PathBound, IsTheOptimumOnUniformChains) {
     for (int slots = 2; slots <= 16; ++slots) {
       const StepGraph graph = chain_of(std::vector<Layer>(length, {1000, 8}), false);
       const Nanoseconds least = 1000 * (optimum.cost(length, slots) - length);
-      const Nanoseconds bound = lower_bound(graph, 8 * slots);
+      const Nanoseconds bound = lower_bound(graph, Bytes{8} * slots);
       EXPECT_LE(bound, least) << length << " layers, " << slots << " slots";
       // Where one more sweep is enough the minimum cut has it, to a nanosecond.
       EXPECT_GE(bound, least - 1) << length << " layers, " << slots << " slots";
@@ -124,14 +124,14 @@ TEST(PathBound, IsNeverAboveTheCheapestPlanOfAChain) {
 
 TEST(PathBound, FindsNothingWhereOneSweepIsEnough) {
   const StepGraph graph = chain_of(std::vector<Layer>(64, {1000, 8}), false);
-  EXPECT_TRUE(PathBound(Problem(graph)).paths(8 * 32).empty());
+  EXPECT_TRUE(PathBound(Problem(graph)).paths(Bytes{8} * 32).empty());
 }
 
 TEST(PathBound, TakesEveryOpOnce) {
   const StepGraph graph = chain_of(std::vector<Layer>(64, {1000, 8}), false);
   const Problem problem(graph);
   std::vector<EventIndex> ops;
-  for (const PathBound::Path& path : PathBound(problem).paths(8 * 3))
+  for (const PathBound::Path& path : PathBound(problem).paths(Bytes{8} * 3))
     ops.insert(ops.end(), path.ops.begin(), path.ops.end());
   EXPECT_GT(ops.size(), 32);
   std::ranges::sort(ops);

@@ -50,6 +50,7 @@ TEST(RotorTable, EqualsGruslysOnUniformChainsThatMix) {
 
 TEST(RotorTable, MoreMemoryIsNeverSlower) {
   std::vector<RotorStage> stages;
+  stages.reserve(20);
   for (int i = 0; i < 20; ++i)
     stages.push_back({.state = 1 + i % 3,
                       .passing_slots = 1 + i % 2,

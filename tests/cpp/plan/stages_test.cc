@@ -37,7 +37,7 @@ TEST(Stages, BordersLieAtArticulationPointsAndBetweenTimeSteps) {
 
   const StepGraph lstm = generate("lstm8", {.batch = 1});
   const auto steps = find_stages(Problem(lstm), 1000);
-  const Bytes states = 4 * 2 * 1024 * 4;
+  const Bytes states = Bytes{4} * 2 * 1024 * 4;
   EXPECT_GE(std::ranges::count_if(steps,
                                   [&](const Stage& s) {
                                     return s.state_bytes >= states && s.state_bytes < states + 100;

@@ -81,6 +81,7 @@ std::vector<std::string> ops_of(const StepGraph& graph) {
 
 std::vector<Bytes> sorted_bytes_of(const StepGraph& graph) {
   std::vector<Bytes> bytes;
+  bytes.reserve(graph.values.size());
   for (const Value& value : graph.values) bytes.push_back(value.bytes);
   std::sort(bytes.begin(), bytes.end());
   return bytes;
@@ -116,7 +117,7 @@ TEST(FakeDevice, BuildsModelsThatNoMachineHereCouldHold) {
   const StepGraph graph = device.record([&] { program.step(); });
 
   // Two weights, each with its gradient and AdamW's two moments.
-  EXPECT_GT(simulate(graph).peak_bytes, Bytes{8 * 4} * kWidth * kWidth);
+  EXPECT_GT(simulate(graph).peak_bytes, Bytes{8} * 4 * kWidth * kWidth);
   EXPECT_THROW(program.loss.data_ptr(), c10::Error);
 }
 

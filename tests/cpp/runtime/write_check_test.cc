@@ -1,6 +1,7 @@
 #include "tidemark/runtime/write_check.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
 #include <stdexcept>
