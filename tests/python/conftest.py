@@ -73,9 +73,9 @@ def counter() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def frozen() -> Iterator[None]:
-    """What was there before need not be looked at by every run's garbage collection."""
+    """What was there before need not be looked at by the collection when a budget opens."""
     gc.collect()
     gc.freeze()
     yield

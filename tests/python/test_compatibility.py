@@ -12,7 +12,7 @@ from compatibility.table import PAGE, title
 
 ALL = bool(os.environ.get("TIDEMARK_TEST_ALL"))
 
-pytestmark = pytest.mark.usefixtures("counter", "frozen")
+pytestmark = pytest.mark.usefixtures("counter")
 
 
 @pytest.mark.parametrize(

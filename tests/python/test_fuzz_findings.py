@@ -10,7 +10,7 @@ from fuzzing.judge import judge
 from torch import nn
 from training_loops import Loop
 
-pytestmark = pytest.mark.usefixtures("counter", "frozen")
+pytestmark = pytest.mark.usefixtures("counter")
 
 
 def train(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:

@@ -16,7 +16,7 @@ from counted_runs import Run, assert_equal, run
 from torch import nn
 from training_loops import Loop
 
-pytestmark = pytest.mark.usefixtures("counter", "frozen")
+pytestmark = pytest.mark.usefixtures("counter")
 
 NUM_MUTANTS = 150
 STEPS = 4

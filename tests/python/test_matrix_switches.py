@@ -14,7 +14,7 @@ from compatibility.harness import named_bits, run_row, state_of
 from compatibility.rows import Program, Row
 from counted_runs import Run
 
-pytestmark = pytest.mark.usefixtures("counter", "frozen")
+pytestmark = pytest.mark.usefixtures("counter")
 
 SUPPORTED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
