@@ -10,13 +10,18 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
+import tidemark
 import torch
 from rich.table import Table
 from training import Training
 
-_Sample = tuple[float, int]  # seconds and minor page faults of one step
+
+class _Sample(NamedTuple):
+    seconds: float  # of one step
+    minor_faults: int  # in it
+    most_resident: int  # bytes of the whole process so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +61,19 @@ def take_turns(task: str, modes: Sequence[Mode], steps: int) -> dict[str, list[_
 
 def table_of_times(tasks: Sequence[str], modes: Sequence[Mode], steps: int) -> Table:
     """Takes turns with every task; returns medians, and their ratio to the first mode's."""
-    table = Table("model", "mode", "step", f"to {modes[0].name}", "minor faults")
+    ratio_to_first = f"to {modes[0].name}"
+    table = Table("model", "mode", "step", ratio_to_first, "minor faults", "most resident")
     for task in tasks:
         samples = take_turns(task, modes, steps)
         medians = {
-            name: tuple(map(statistics.median, zip(*of_mode, strict=True)))
+            name: _Sample(*map(statistics.median, zip(*of_mode, strict=True)))
             for name, of_mode in samples.items()
         }
-        first = medians[modes[0].name][0]
-        for name, (seconds, faults) in medians.items():
+        first = medians[modes[0].name].seconds
+        for name, (seconds, faults, _) in medians.items():
             ratio = f"{100 * (seconds / first - 1):+.1f} %"
-            table.add_row(task, name, f"{1000 * seconds:.2f} ms", ratio, f"{faults:.0f}")
+            resident = tidemark.format_bytes(samples[name][-1].most_resident)
+            table.add_row(task, name, f"{1000 * seconds:.2f} ms", ratio, f"{faults:.0f}", resident)
     return table
 
 
@@ -96,4 +103,5 @@ def _serve(
 def _sample(run: Training) -> _Sample:
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     seconds = run.advance()
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return _Sample(seconds, usage.ru_minflt - faults, 1024 * usage.ru_maxrss)

@@ -118,6 +118,37 @@ def test_g2_gradients_take_one_buffer() -> None:
     assert gradient_bytes(in_backward=True) <= 1.15 * largest
 
 
+def run_layers(momentum: float, in_backward: bool) -> tuple[int, dict[str, int]]:
+    """Returns the peak of a perceptron's step, and what its report says of sharing."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(64, 64) for _ in range(6)]
+    model = nn.Sequential(*itertools.chain(*((layer, nn.Tanh()) for layer in layers)))
+    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=momentum)
+    x = torch.randn(16, 64)
+    mode: AbstractContextManager[None] = nullcontext()
+    if in_backward:
+        mode = tidemark.optimizer_in_backward(optimizer, groups=layers)
+    with tidemark.MemoryBudget(None) as budget, mode:
+        for _ in range(4):
+            with budget.step():
+                optimizer.zero_grad()
+                model(x).square().mean().backward()
+                optimizer.step()
+    graph, last = budget.graph, budget.last_step
+    assert graph is not None
+    assert last is not None
+    return last.peak_bytes, tidemark.make_report(graph).to_dict()["sharing"]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_g5_the_report_foretells_the_peak(momentum: float) -> None:
+    peak, foretold = run_layers(momentum, in_backward=False)
+    peak_in_backward, _ = run_layers(momentum, in_backward=True)
+    assert foretold["gradient_bytes"] == 6 * (64 * 64 + 64) * 4
+    assert foretold["by_parameter_peak_bytes"] <= foretold["by_module_peak_bytes"]
+    assert foretold["by_module_peak_bytes"] == peak_in_backward < peak
+
+
 def test_g1_and_g4_no_gradient_is_left() -> None:
     model, optimizer, _ = make("adamw")
     with tidemark.optimizer_in_backward(optimizer):

@@ -198,6 +198,7 @@ Report make_report(const StepGraph& graph, const Plan& plan, const ReportOptions
   report.policy = plan.policy;
   report.wishes = plan.wishes;
   report.num_replays = plan.num_replays;
+  report.sharing = sharing_of(graph, simulate(graph, plan));
   count_graph(graph, report);
   count_drops(graph, plan, report);
   finish(graph, options, report);
@@ -209,6 +210,7 @@ Report make_report(const StepGraph& graph, const ReportOptions& options) {
   Report report;
   report.unplanned_peak_bytes = simulation.peak_bytes;
   report.step_ns = simulation.step_ns;
+  report.sharing = sharing_of(graph, simulation);
   if (!graph.events.empty()) {
     report.peak = peak_at(graph, Plan{}, simulation.peak_bytes, simulation.peak_event, options);
   }

@@ -23,6 +23,7 @@
 #include "tidemark/base/export.h"
 #include "tidemark/graph/graph.h"
 #include "tidemark/plan/plan.h"
+#include "tidemark/report/sharing.h"
 
 namespace tidemark {
 
@@ -112,6 +113,7 @@ struct Report {
   // Where the memory goes.
   Peak peak;
   std::array<Pool, kNumCategories> pools{};
+  Sharing sharing;
   std::string policy;
   Wishes wishes;  // of the user, all honoured
   std::int64_t num_ops = 0;

@@ -64,6 +64,15 @@ Json json_of(const std::array<Pool, kNumCategories>& pools) {
   return result;
 }
 
+Json json_of(const Sharing& sharing) {
+  return {{"derivative_bytes", sharing.derivative_bytes},
+          {"live_derivative_bytes", sharing.live_derivative_bytes},
+          {"gradient_bytes", sharing.gradient_bytes},
+          {"in_place_peak_bytes", sharing.in_place_peak_bytes},
+          {"by_module_peak_bytes", sharing.by_module_peak_bytes},
+          {"by_parameter_peak_bytes", sharing.by_parameter_peak_bytes}};
+}
+
 Json json_of(const std::optional<ArenaBytes>& arena) {
   if (!arena) return nullptr;
   return {{"why_not", arena->why_not},
@@ -107,6 +116,7 @@ std::string to_json(const Report& report) {
                        {"num_pinned", report.num_pinned},
                        {"peak", json_of(report.peak)},
                        {"pools", json_of(report.pools)},
+                       {"sharing", json_of(report.sharing)},
                        {"arena", json_of(report.arena)},
                        {"steps", json_of(report.steps)},
                        {"measured_peak_bytes", or_null(report.measured_peak_bytes)},

@@ -124,6 +124,19 @@ void write_run(const Report& report, Text& text) {
   }
 }
 
+void write_gradients(const Sharing& sharing, Text& text) {
+  if (sharing.derivative_bytes > 0) {
+    text.line("backward  {} of gradients in between, {} at once; written in place: peak {}",
+              format_bytes(sharing.derivative_bytes), format_bytes(sharing.live_derivative_bytes),
+              format_bytes(sharing.in_place_peak_bytes));
+  }
+  if (sharing.gradient_bytes > 0) {
+    text.line("gradients {}; used up by optimizer_in_backward: peak {}, by modules {}",
+              format_bytes(sharing.gradient_bytes), format_bytes(sharing.by_parameter_peak_bytes),
+              format_bytes(sharing.by_module_peak_bytes));
+  }
+}
+
 void write_sharing(const Report& report, Text& text) {
   Pool all;
   for (const Pool& pool : report.pools) {
@@ -132,6 +145,7 @@ void write_sharing(const Report& report, Text& text) {
   }
   text.line("shared    {} of values, {} of them in blocks of their own (the rest in place)",
             format_bytes(all.value_bytes), format_bytes(all.block_bytes));
+  write_gradients(report.sharing, text);
   if (!report.arena) return;
   if (!report.arena->why_not.empty()) {
     text.line("arena     none in the last step: {}", report.arena->why_not);
