@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "tidemark/base/error.h"
+#include "tidemark/runtime/pages.h"
 #include "tidemark/runtime/self_check.h"
 
 namespace tidemark {
@@ -170,6 +171,7 @@ const PlanScript* MemoryBudget::learn_from(StepOutcome& outcome) {
     if (num_to_watch_ > 0) --num_to_watch_;
     Variant& variant = variants_.add(std::move(*outcome.graph), outcome.active_at_entry, *entry_);
     if (variant.script == nullptr) plan_variant(variant);
+    give_back_freed_heap();  // recording and planning took more than following does
     const bool is_found = variant.script == nullptr || !unknown_form_ ||
                           unknown_form_->is_start_of(variant.script->ops());
     if (is_found) num_to_watch_ = 0;

@@ -1,5 +1,6 @@
 #include "tidemark/runtime/pages.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -43,5 +44,7 @@ void Pages::give_back(AddressRange range) noexcept {
   const Bytes end = range.end / page_size() * page_size();
   if (begin < end) madvise(data_ + begin, static_cast<std::size_t>(end - begin), MADV_DONTNEED);
 }
+
+void give_back_freed_heap() noexcept { malloc_trim(0); }
 
 }  // namespace tidemark

@@ -9,6 +9,7 @@
 
 #include "tidemark/arena/instance.h"
 #include "tidemark/base/bytes.h"
+#include "tidemark/base/export.h"
 
 namespace tidemark {
 
@@ -29,5 +30,9 @@ class Pages {
   std::byte* data_ = nullptr;
   Bytes bytes_ = 0;
 };
+
+// Gives the system the memory that malloc keeps though all of it is freed. Takes milliseconds, and
+// what comes next pays page faults: for the end of something that needed much, once.
+TIDEMARK_API void give_back_freed_heap() noexcept;
 
 }  // namespace tidemark

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "tidemark/arena/scarce_room.h"
+#include "tidemark/runtime/pages.h"
 #include "tidemark/runtime/step_allocator.h"
 
 namespace tidemark {
@@ -62,6 +63,7 @@ bool StepArena::can_serve(const Options& options) {
     return false;
   }
   ++counts_.mappings;
+  give_back_freed_heap();  // what the steps before it had from malloc
   if (options.limit != kNoLimit) {
     learned_->reserve_outliving(*plan_, *arena_);
     learned_ = learned_->for_next_step();  // what it knew is this arena's
