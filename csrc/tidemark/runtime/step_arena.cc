@@ -31,7 +31,7 @@ c10::Allocator* StepArena::begin_step(const Options& options) {
   missing_bytes_ = 0;
   is_serving_ = plan_ && can_serve(options);
   if (is_serving_) return arena_.get();
-  if (plan_ && plan_->height() > 0) return follow();
+  if (plan_ && plan_->height() > 0) return follow_if_needed();
   if (plan_ || num_learned_ == kMostLearned) return nullptr;
   why_not_ = "what the step allocates is being learned";
   if (trace_ == nullptr) trace_ = std::make_shared<AllocationTrace>(under_);
@@ -40,9 +40,12 @@ c10::Allocator* StepArena::begin_step(const Options& options) {
 }
 
 // What a step that is not served leaves outside is room that the next one does not need twice.
-// Addresses are reserved for it, which only a new arena can.
-c10::Allocator* StepArena::follow() {
+// Addresses are reserved for it, which only a new arena can. Following costs something at every
+// allocation: where there is no room even so, it waits until there is.
+c10::Allocator* StepArena::follow_if_needed() {
   arena_.reset();
+  is_followed_ = missing_bytes_ == 0;
+  if (!is_followed_) return nullptr;
   learned_ = learned_->for_next_step();
   return learned_.get();
 }
@@ -56,6 +59,10 @@ bool StepArena::can_serve(const Options& options) {
   if (has_new_mapping_) arena_.reset();
   if (!fits(options.limit)) return false;
   if (!has_new_mapping_) return true;
+  if (!is_followed_) {
+    why_not_ = "what the step before left is not known";
+    return false;
+  }
   try {
     arena_ = PlannedArena::make(*plan_, under_, {options.is_debugging, options.limit != kNoLimit});
   } catch (const std::bad_alloc&) {
@@ -85,10 +92,13 @@ bool StepArena::fits(Bytes limit) {
   return false;
 }
 
-Bytes StepArena::excess(Bytes limit) const {
-  const Bytes inside =
-      arena_ != nullptr ? arena_->server().live_bytes() : learned_->outliving_bytes(*plan_);
-  const Bytes outside = StepAllocator::instance().live_bytes() - inside + outside_growth_;
+Bytes StepArena::excess(Bytes limit) {
+  if (arena_ != nullptr) {
+    left_inside_ = arena_->server().live_bytes();
+  } else if (is_followed_) {
+    left_inside_ = learned_->outliving_bytes(*plan_);
+  }
+  const Bytes outside = StepAllocator::instance().live_bytes() - left_inside_ + outside_growth_;
   return outside + plan_->height() - limit;
 }
 
@@ -112,6 +122,7 @@ void StepArena::learn() {
   follow_plan(plan_addresses(step, kAlignment, {.work_limit = kPackingWork}), step);
   has_overlaps_ = step.has_overlaps();
   has_tried_all_ = false;
+  is_followed_ = true;
   ++num_learned_;
   num_failures_ = -1;  // the first step that it serves needs memory first
 }

@@ -61,10 +61,10 @@ class StepArena {
 
  private:
   bool can_serve(const Options& options);
-  c10::Allocator* follow();
+  c10::Allocator* follow_if_needed();
   bool fits(Bytes limit);
   // Bytes by which the step that begins would pass the limit, not positive if it would not.
-  Bytes excess(Bytes limit) const;
+  Bytes excess(Bytes limit);
   void learn();
   void plan_two_steps(Bytes limit);
   void leave_out(Bytes limit);
@@ -74,9 +74,11 @@ class StepArena {
   c10::Allocator& under_;
   ArenaCounts& counts_;
   std::shared_ptr<AllocationTrace> trace_;  // while it learns
-  // What plan_ was made from. It knows what the last step left outside the arena, if that one had
-  // none or was followed because it could not be served.
+  // What plan_ was made from. It knows what the last step left outside the arena, if that one was
+  // followed.
   std::shared_ptr<AllocationTrace> learned_;
+  bool is_followed_ = false;    // unless the last step was neither noted nor served
+  Bytes left_inside_ = 0;       // by the last step that was served or followed: it has slots
   bool has_overlaps_ = false;   // see StepTrace; plan_ is for one step
   bool has_tried_all_ = false;  // to find a plan that fits
   std::unique_ptr<AddressPlan> plan_;
