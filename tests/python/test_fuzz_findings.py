@@ -167,3 +167,11 @@ def test_a_saved_view_keeps_the_gradient_that_its_base_retains() -> None:
         return model.norm(y.transpose(1, 2))
 
     assert_planned_on_images(forward, penalises=True)
+
+
+def test_an_element_wise_op_may_release_its_argument_itself() -> None:
+    # Its graph was refused: an op that a replay writes over its input was to release none.
+    def forward(model: Model, x: torch.Tensor) -> torch.Tensor:
+        return torch.complex(x, x * 0.5).conj().imag * x
+
+    assert_planned_on_images(forward)

@@ -201,7 +201,27 @@ class Checker {
       fail_event(e, "op has handles or values, which only an unpack may have");
     }
     for (const InPlace& write : ev.in_place) check_in_place(e, write);
+    for (const InPlace& pair : ev.replays_in_place) check_replayed_in_place(e, pair);
     for (ValueIndex v : ev.frees) check_freed(e, v);
+  }
+
+  void check_replayed_in_place(EventIndex e, const InPlace& pair) const {
+    const Event& ev = event(e);
+    const auto fail = [&](const std::string& why) {
+      fail_event(e,
+                 "replays_in_place [" + text(pair.input) + ", " + text(pair.output) + "]: " + why);
+    };
+    if (!contains(ev.inputs, pair.input)) fail("not an input of the op");
+    if (!contains(ev.outputs, pair.output)) fail("not an output of the op");
+    if (value(pair.input).bytes != value(pair.output).bytes)
+      fail("expected values of equal bytes, not " + text(value(pair.input).bytes) + " and " +
+           text(value(pair.output).bytes));
+    const auto shares = [&pair](const InPlace& other) {
+      return other.input == pair.input || other.output == pair.output;
+    };
+    if (std::ranges::any_of(ev.in_place, shares)) fail("one of them is written in place anyway");
+    if (std::ranges::count_if(ev.replays_in_place, shares) > 1)
+      fail("one of them stands in another pair");
   }
 
   void check_in_place(EventIndex e, const InPlace& write) const {
@@ -280,8 +300,9 @@ class Checker {
   }
 
   static bool has_op_fields(const Event& ev) {
-    return !ev.in_place.empty() || !ev.frees.empty() || !ev.shapes.empty() || !ev.pinned.empty() ||
-           ev.rng || ev.workspace_bytes != 0 || ev.cost_ns != 0;
+    return !ev.in_place.empty() || !ev.replays_in_place.empty() || !ev.frees.empty() ||
+           !ev.shapes.empty() || !ev.pinned.empty() || ev.rng || ev.workspace_bytes != 0 ||
+           ev.cost_ns != 0;
   }
 
   void check_host(EventIndex e) const {

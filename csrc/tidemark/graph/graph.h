@@ -97,6 +97,8 @@ struct Event {
   std::vector<ValueIndex> inputs;
   std::vector<ValueIndex> outputs;
   std::vector<InPlace> in_place;
+  // A replay may write `output` over `input` instead of making a block for it: plan.h says when.
+  std::vector<InPlace> replays_in_place;
   std::vector<ValueIndex> frees;      // inputs whose block the op itself released
   std::vector<std::string> shapes;    // per tensor result of the op: "f32[8,256]"
   std::string pinned;                 // why it must not be replayed; "" = replayable

@@ -60,9 +60,9 @@ void write_event(JsonWriter& out, const Event& event) {
   out.put_int("workspace_bytes", event.workspace_bytes);
   out.put_ints("inputs", event.inputs);
   out.put_ints("outputs", event.outputs);
-  put_list(out, "in_place", event.in_place, [&out](const InPlace& w) {
-    write_numbers(out, {w.input, w.output});
-  });
+  const auto write_pair = [&out](const InPlace& w) { write_numbers(out, {w.input, w.output}); };
+  put_list(out, "in_place", event.in_place, write_pair);
+  put_list(out, "replays_in_place", event.replays_in_place, write_pair);
   out.put_ints("frees", event.frees);
   out.put_texts("shapes", event.shapes);
   out.put_text("pinned", event.pinned);
@@ -129,6 +129,7 @@ constexpr Field<Event> kEventFields[] = {
     {"inputs", [](auto& in, Event& e) { e.inputs = read_ints(in); }},
     {"outputs", [](auto& in, Event& e) { e.outputs = read_ints(in); }},
     {"in_place", [](auto& in, Event& e) { e.in_place = read_in_place(in); }},
+    {"replays_in_place", [](auto& in, Event& e) { e.replays_in_place = read_in_place(in); }},
     {"frees", [](auto& in, Event& e) { e.frees = read_ints(in); }},
     {"shapes", [](auto& in, Event& e) { e.shapes = read_texts(in); }},
     {"pinned", [](auto& in, Event& e) { e.pinned = in.read_string(); }},

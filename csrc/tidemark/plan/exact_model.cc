@@ -328,7 +328,15 @@ std::vector<ExactModel::Live> ExactModel::live_of(int i) {
     if (stages_[i].run[op] == kNone) continue;
     for (ValueIndex v : problem_.restores(op)) add_live_of(i, v, lives);
     add_clones(i, op, lives);
-    lives.push_back({stages_[i].run[op], op - 1, op, facts_.burst_bytes[op]});
+    Bytes over = 0;
+    // A new block for what cannot be written over its input is as much as a copy of that.
+    for (const InPlace& write : problem_.graph().events[op].replays_in_place) {
+      const Bytes before = facts_.burst_bytes(op, over);
+      over += bytes(write.output);
+      const Bytes made = before - facts_.burst_bytes(op, over);
+      lives.push_back({add_clone(i, op, write.input), op - 1, op, made});
+    }
+    lives.push_back({stages_[i].run[op], op - 1, op, facts_.burst_bytes(op, over)});
   }
   return lives;
 }

@@ -362,15 +362,19 @@ bool Executor::replay(EventIndex e, EventIndex index) {
   if (++num_replays_ > Lookahead::kMostReplays * graph_.num_events()) return false;
   Bytes burst = op.workspace_bytes;
   std::vector<ValueIndex> consumed;
+  const auto is_spent = [&](ValueIndex v) {
+    const Item& item = items_[v];
+    return item.is_idle && !item.is_original && item.reads_left == 1 && !item.is_target &&
+           !item.is_held;
+  };
   for (const InPlace& write : op.in_place) {
     const auto& reads = problem_.reads(index);
     if (std::ranges::find(reads, write.input) == reads.end()) continue;
-    const Item& input = items_[write.input];
-    const bool moves = input.is_idle && !input.is_original && input.reads_left == 1 &&
-                       !input.is_target && !input.is_held;
     // Better computed again later than copied now.
-    if (moves) consumed.push_back(write.input);
+    if (is_spent(write.input)) consumed.push_back(write.input);
   }
+  for (const InPlace& write : op.replays_in_place)
+    if (is_spent(write.input) && !is_wanted_later(write.input)) consumed.push_back(write.input);
   for (ValueIndex v : problem_.restores(index)) burst += graph_.values[v].bytes;
   for (ValueIndex v : consumed) burst -= graph_.values[v].bytes;
   if (!make_room(problem_.dropped()[e].before + burst)) return false;

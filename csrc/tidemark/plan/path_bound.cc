@@ -52,7 +52,7 @@ struct PathBound::Room {
   Bytes slot_bytes = 0;
 
   int slots(Bytes bytes) const {
-    constexpr Bytes kMost = std::numeric_limits<int>::max();
+    constexpr Bytes kMost = std::numeric_limits<int>::max() / 2;
     return static_cast<int>(std::clamp<Bytes>((budget - bytes) / slot_bytes, 0, kMost));
   }
 };
@@ -148,6 +148,14 @@ std::vector<Demand> PathBound::demands_of(const Blocks& path, const Room& room) 
   return longest_reversal(std::move(demands));
 }
 
+// Whether a replay of the op that makes `to` may write it over `from`.
+bool PathBound::is_over(BlockIndex from, BlockIndex to) const {
+  const auto& pairs = graph_.events[producer_[to]].replays_in_place;
+  return std::ranges::any_of(pairs, [&](const InPlace& pair) {
+    return graph_.values[pair.input].block == from && graph_.values[pair.output].block == to;
+  });
+}
+
 // What a replay of the op needs besides what is fixed and what is on the path.
 Bytes PathBound::bytes_beside(EventIndex op, const Blocks& path) const {
   Blocks counted;
@@ -159,6 +167,12 @@ Bytes PathBound::bytes_beside(EventIndex op, const Blocks& path) const {
     counted.push_back(block);
     bytes += bytes_[block];
   };
+  // What may be written over lies where an output does.
+  for (const InPlace& pair : graph_.events[op].replays_in_place) {
+    const BlockIndex input = graph_.values[pair.input].block;
+    const bool is_on_path = std::ranges::binary_search(path, input);
+    counted.push_back(is_on_path ? graph_.values[pair.output].block : input);
+  }
   for (ValueIndex v : problem_.reads(op)) count(v);
   for (ValueIndex v : problem_.restores(op)) count(v);
   return bytes;
@@ -179,13 +193,17 @@ SlotChain PathBound::chain_of(const Blocks& path, Bytes budget, Bytes slot_bytes
   bool is_first = true;
   for (std::size_t i = 0; i < path.size(); ++i) {
     const EventIndex op = producer_[path[i]];
-    const int slots = room.slots(fixed_bytes_ + bytes_beside(op, sorted));
+    int slots = room.slots(fixed_bytes_ + bytes_beside(op, sorted));
+    // It needs one slot, not the two that every op is taken to need.
+    if (i > 0 && is_over(path[i - 1], path[i])) ++slots;
     item.cost_ns += graph_.events[op].cost_ns;
     if (is_first)
       item.first_slots = slots;
     else
       item.other_slots = std::min(item.other_slots, slots);
-    is_first = demand_slots[i] != kNone;
+    // What may be written over is never better stored than what is made of it in its place.
+    const bool is_spent = i + 1 < path.size() && is_over(path[i], path[i + 1]);
+    is_first = demand_slots[i] != kNone && !is_spent;
     if (!is_first) continue;
     item.demand_slots = demand_slots[i];
     chain.items.push_back(std::exchange(item, {}));

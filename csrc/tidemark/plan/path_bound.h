@@ -10,7 +10,8 @@
 // narrow steps it is what counts.
 //
 // A path goes through blocks: versions written in place count as one item, computed by the op that
-// makes the first and wanted wherever the program holds any.
+// makes the first and wanted wherever the program holds any. What a replay may write over counts
+// as part of what is written, and nobody else is taken to want it.
 #pragma once
 
 #include <vector>
@@ -54,6 +55,7 @@ class TIDEMARK_API PathBound {
   bool is_scarce(const Blocks& path, Bytes budget, Bytes slot_bytes) const;
   SlotChain chain_of(const Blocks& path, Bytes budget, Bytes slot_bytes) const;
   std::vector<Demand> demands_of(const Blocks& path, const Room& room) const;
+  bool is_over(BlockIndex from, BlockIndex to) const;
   Bytes bytes_beside(EventIndex op, const Blocks& sorted_path) const;
 
   const Problem& problem_;

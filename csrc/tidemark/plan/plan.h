@@ -17,11 +17,13 @@
 //
 // PRICE OF A REPLAY: its peak is the live bytes then, plus clones of written inputs that are not
 // temporaries read for the last time, plus max(0, new - freed bytes) + workspace of the op as
-// recorded; afterwards all its outputs are live until the duplicates of resident values and the
-// outputs nobody reads go, before the next replay. Within one action list replayed outputs are
-// temporaries, freed after the last replay of that list that reads them, unless kept or taken by
-// the unpack. A restored value belongs to the runtime until it is served at the unpack, then to the
-// program to the end of the hold that begins there; with a `keep` to its last handle's release.
+// recorded, where an output that the op may write over an input (replays_in_place) is not new if
+// that input is such a temporary; afterwards all its outputs are live until the duplicates of
+// resident values and the outputs nobody reads go, before the next replay. Within one action list
+// replayed outputs are temporaries, freed after the last replay of that list that reads them,
+// unless kept or taken by the unpack. A restored value belongs to the runtime until it is served at
+// the unpack, then to the program to the end of the hold that begins there; with a `keep` to its
+// last handle's release.
 #pragma once
 
 #include <cstdint>

@@ -50,10 +50,8 @@ void add_op(const Problem& problem, EventIndex e, ResidencyFacts& facts) {
   for (ValueIndex v : op.outputs)
     if (std::ranges::find(op.in_place, v, &InPlace::output) == op.in_place.end())
       made += graph.values[v].bytes;
-  Bytes freed = 0;
-  for (ValueIndex v : op.frees) freed += graph.values[v].bytes;
   facts.made_bytes[e] = made;
-  facts.burst_bytes[e] = std::max<Bytes>(0, made - freed) + op.workspace_bytes;
+  for (ValueIndex v : op.frees) facts.freed_bytes[e] += graph.values[v].bytes;
 }
 
 }  // namespace
@@ -65,7 +63,7 @@ ResidencyFacts::ResidencyFacts(const Problem& p)
       is_managed(p.graph().values.size()),
       can_outlast(p.graph().values.size()),
       made_bytes(p.graph().events.size()),
-      burst_bytes(p.graph().events.size()),
+      freed_bytes(p.graph().events.size()),
       writes(p.graph().events.size()) {
   const StepGraph& graph = p.graph();
   for (ValueIndex v = 0; v < graph.num_values(); ++v) {
@@ -285,17 +283,26 @@ Bytes Residency::list_bytes(EventIndex at) {
     temporaries_[v].is_there = false;
     live -= graph_.values[v].bytes;
   };
+  const auto is_spent = [&](ValueIndex v) {
+    const Temporary& value = temporaries_[v];
+    return value.is_there && value.reads_left == 1 && !value.is_wanted;
+  };
   for (EventIndex op : ops) {
     const auto& writes = facts_.writes[op];
     for (const InPlace& write : writes) {
-      const Temporary& input = temporaries_[write.input];
-      if (input.is_there && input.reads_left == 1 && !input.is_wanted)
+      if (is_spent(write.input))
         temporaries_[write.input].is_there = false;
       else
         live += graph_.values[write.input].bytes;
     }
-    most = std::max(most, live + facts_.burst_bytes[op]);
-    live += facts_.made_bytes[op];
+    Bytes over = 0;
+    for (const InPlace& write : graph_.events[op].replays_in_place) {
+      if (!is_spent(write.input)) continue;
+      temporaries_[write.input].is_there = false;
+      over += graph_.values[write.output].bytes;
+    }
+    most = std::max(most, live + facts_.burst_bytes(op, over));
+    live += facts_.made_bytes[op] - over;
     for (ValueIndex v : problem().restores(op)) {
       Temporary& output = temporaries_[v];
       output.is_wanted = is_served(v, at) || is_covered(v, event_point(at));

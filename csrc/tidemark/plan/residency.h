@@ -14,6 +14,7 @@
 // graphs from elsewhere).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -46,6 +47,13 @@ struct Rerun {
 struct TIDEMARK_API ResidencyFacts {
   explicit ResidencyFacts(const Problem& problem);
 
+  // What a replay needs on top for a moment, having written `over_bytes` of its outputs over
+  // inputs.
+  Bytes burst_bytes(EventIndex op, Bytes over_bytes) const {
+    return std::max<Bytes>(0, made_bytes[op] - over_bytes - freed_bytes[op]) +
+           problem.graph().events[op].workspace_bytes;
+  }
+
   const Problem& problem;
   std::vector<std::vector<Stretch>>
       held;  // per value: ascending, gaps that may not be dropped filled
@@ -54,7 +62,7 @@ struct TIDEMARK_API ResidencyFacts {
   std::vector<char> is_managed;              // made by the step
   std::vector<char> can_outlast;             // a source that can stay past its last use
   std::vector<Bytes> made_bytes;             // per op: new blocks of a replay
-  std::vector<Bytes> burst_bytes;            // per op: what a replay needs on top for a moment
+  std::vector<Bytes> freed_bytes;            // per op: what it releases itself
   std::vector<std::vector<InPlace>> writes;  // per op: those that a replay repeats
   std::vector<RangeTree::Number> curve;      // per point: with every gap dropped
 };

@@ -72,6 +72,7 @@ class Run {
   void act(EventIndex e, const EventActions& list, const std::vector<ValueIndex>& served);
   void mark_wanted(const EventActions& list, const std::vector<ValueIndex>& served);
   void replay(EventIndex e, EventIndex op);
+  bool is_spent(ValueIndex v) const;
   Bytes write_inputs(const Event& op);
   void settle(ValueIndex v);
   void finish_reads(const Event& op);
@@ -255,19 +256,28 @@ void Run::act(EventIndex e, const EventActions& list, const std::vector<ValueInd
     if (action.kind == ActionKind::kKeep) state_[action.target].is_wanted = false;
 }
 
+// Whether nobody but one more read of this list wants what the replays have put there.
+bool Run::is_spent(ValueIndex v) const {
+  const ValueState& state = state_[v];
+  return state.is_temporary && state.reads_left == 1 && !state.is_wanted;
+}
+
 // Returns the bytes of clones made, and leaves in moved_ the outputs written in place.
 Bytes Run::write_inputs(const Event& op) {
   Bytes clones = 0;
   for (const InPlace& write : op.in_place) {
     if (is_skipped_input(op, write.input)) continue;
-    ValueState& input = state_[write.input];
-    const bool is_last = input.is_temporary && input.reads_left == 1 && !input.is_wanted;
-    if (is_last) {
-      input.is_temporary = false;
+    if (is_spent(write.input)) {
+      state_[write.input].is_temporary = false;
     } else {
       clones += graph_.values[write.input].bytes;
       ++result_.num_clones;
     }
+    moved_.push_back(write.output);
+  }
+  for (const InPlace& write : op.replays_in_place) {
+    if (!is_spent(write.input)) continue;
+    state_[write.input].is_temporary = false;
     moved_.push_back(write.output);
   }
   return clones;
@@ -302,8 +312,9 @@ void Run::replay(EventIndex e, EventIndex index) {
                       op.name, index, v));
   moved_.clear();
   live_ += write_inputs(op);
-  const auto is_in_place = [&op](ValueIndex v) {
-    return std::ranges::any_of(op.in_place, [v](const InPlace& w) { return w.output == v; });
+  const auto is_in_place = [&](ValueIndex v) {
+    return std::ranges::find(op.in_place, v, &InPlace::output) != op.in_place.end() ||
+           std::ranges::find(moved_, v) != moved_.end();
   };
   Bytes made = 0;
   for (ValueIndex v : op.outputs)

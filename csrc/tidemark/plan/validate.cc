@@ -237,6 +237,9 @@ Answer Recount::run_replays(EventIndex e, const EventActions& list,
                       fmt::format("event {} replays {} (event {}), whose input value {} is not "
                                   "there at its version",
                                   e, op.name, action.target, v));
+    const auto is_spent = [&](ValueIndex v) {
+      return temporaries_.contains(v) && readers[v] == 1 && !wanted.contains(v);
+    };
     Bytes clones = 0;
     Bytes made = 0;
     std::set<ValueIndex> results(op.outputs.begin(), op.outputs.end());
@@ -246,12 +249,12 @@ Answer Recount::run_replays(EventIndex e, const EventActions& list,
         continue;
       }
       made -= graph_.values[write.output].bytes;
-      const bool moves = temporaries_.contains(write.input) && readers[write.input] == 1 &&
-                         !wanted.contains(write.input);
       // A moved temporary is counted as its output below, and no longer as itself.
-      if (!moves) clones += graph_.values[write.input].bytes;
+      if (!is_spent(write.input)) clones += graph_.values[write.input].bytes;
     }
     for (ValueIndex v : results) made += graph_.values[v].bytes;
+    for (const InPlace& over : op.replays_in_place)
+      if (is_spent(over.input)) made -= graph_.values[over.output].bytes;
     Bytes freed = 0;
     for (ValueIndex v : op.frees) freed += graph_.values[v].bytes;
     const Bytes burst = std::max<Bytes>(0, made - freed) + op.workspace_bytes;

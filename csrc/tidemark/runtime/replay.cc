@@ -50,13 +50,21 @@ bool needs_value(const TensorArg& arg) {
          !is_without_elements(arg);
 }
 
+// Whether the op reads the value of `arg` there first: each op counts as one read of a value.
+bool is_first_read(const TapedOp& op, const TensorArg& arg) {
+  return std::none_of(op.tensors.data(), &arg, [&arg](const TensorArg& earlier) {
+    return needs_value(earlier) && earlier.key == arg.key;
+  });
+}
+
 class ReplayRun {
  public:
   ReplayRun(Tape& tape, const std::vector<std::int32_t>& ops, const ValueSet& targets)
       : tape_(tape), ops_(ops), targets_(targets) {
     for (std::int32_t index : ops_) {
       for (const auto& arg : op_at(index).tensors) {
-        if (!needs_value(arg) || num_reads_left_[arg.key]++ > 0) continue;
+        if (!needs_value(arg) || !is_first_read(op_at(index), arg)) continue;
+        if (num_reads_left_[arg.key]++ > 0) continue;
         // What a running replay still reads must not be evicted to make room for it.
         if (Ref resident = tape_.find(arg.key)) locked_.push_back(std::move(resident));
       }
@@ -87,9 +95,10 @@ class ReplayRun {
   void run_one(const TapedOp& op) {
     torch::jit::Stack stack(op.args.begin(), op.args.end());
     for (auto& value : stack) unshare_list(value);
+    const bool writes_over = op.can_write_over && is_spent(op.tensors.front().key);
     std::vector<Written> written;
     for (const auto& arg : op.tensors) put_arg(op, arg, stack, written);
-    call(op, stack);
+    call(op, writes_over ? *op.facts->in_place : op.op, stack);
     keep_results(op, stack);
     for (auto& [key, storage] : written) keep_if_wanted(key, std::move(storage));
   }
@@ -123,14 +132,18 @@ class ReplayRun {
                         c10::DataPtr(bytes, c10::Device(c10::kCPU)), nullptr, false);
   }
 
+  // Whether nobody but one more read of this run wants what an op of it has made.
+  bool is_spent(ValueKey key) {
+    return restored_.count(key) > 0 && num_reads_left_[key] == 1 && targets_.count(key) == 0;
+  }
+
   c10::Storage input_storage(const TapedOp& op, const TensorArg& arg,
                              std::vector<Written>& written) {
     check_source(arg, op);
-    auto it = restored_.find(arg.key);
-    const bool is_temporary = it != restored_.end();
+    const auto restored = restored_.find(arg.key);
     c10::Storage storage;
-    if (is_temporary) {
-      storage = it->second.storage();
+    if (restored != restored_.end()) {
+      storage = restored->second.storage();
     } else {
       Ref resident = tape_.find(arg.key);
       TORCH_CHECK(resident, "tidemark: cannot recompute ", op.facts->name,
@@ -138,14 +151,14 @@ class ReplayRun {
       storage = resident.storage();
     }
     if (!arg.is_written) return storage;
-    const bool is_private =
-        is_temporary && num_reads_left_[arg.key] == 1 && targets_.count(arg.key) == 0;
-    if (!is_private) storage = clone_storage(storage);
+    if (!is_spent(arg.key)) storage = clone_storage(storage);
     written.push_back({{arg.key.block, arg.key.version + 1}, storage});
     return storage;
   }
 
-  static void call(const TapedOp& op, torch::jit::Stack& stack) {
+  // `variant`: the op itself or the one that writes over its first argument.
+  static void call(const TapedOp& op, const c10::OperatorHandle& variant,
+                   torch::jit::Stack& stack) {
     using c10::DispatchKey;
     c10::impl::ForceDispatchKeyGuard keys(c10::DispatchKeySet({DispatchKey::BackendSelect}),
                                           c10::autograd_dispatch_keyset_with_ADInplaceOrView |
@@ -161,7 +174,7 @@ class ReplayRun {
       const at::Generator& shared = at::detail::getDefaultCPUGenerator();
       generator.emplace(*at::check_generator<at::CPUGeneratorImpl>(shared), *op.random);
     }
-    op.op.callBoxed(&stack);
+    variant.callBoxed(&stack);
   }
 
   void keep_results(const TapedOp& op, torch::jit::Stack& stack) {
@@ -187,7 +200,7 @@ class ReplayRun {
 
   void forget_read(const TapedOp& op) {
     for (const auto& arg : op.tensors) {
-      if (!needs_value(arg)) continue;
+      if (!needs_value(arg) || !is_first_read(op, arg)) continue;
       if (--num_reads_left_[arg.key] == 0 && targets_.count(arg.key) == 0) restored_.erase(arg.key);
     }
   }

@@ -1,9 +1,10 @@
 // Replay: runs taped ops again, bitwise, and hands back the values that were asked for.
 //
 // Runs below autograd and autocast, with GradMode and generator state as recorded, the running
-// statistics of a training batch norm left out, into fresh storages. What it needs beside must be
-// resident; temporaries are freed after the last replay of the list that reads them. This is the
-// paragraph "PRICE OF A REPLAY" of plan.h, executed.
+// statistics of a training batch norm left out, into fresh storages or, element by element, over a
+// temporary that nothing else reads. What it needs beside must be resident; temporaries are freed
+// after the last replay of the list that reads them. This is the paragraph "PRICE OF A REPLAY" of
+// plan.h, executed.
 #pragma once
 
 #include <cstdint>

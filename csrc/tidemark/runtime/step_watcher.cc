@@ -113,6 +113,9 @@ void StepWatcher::end_forward(const TapedOp& op, at::ArrayRef<c10::IValue> retur
     record.in_place.emplace_back(arg.key, ValueKey{arg.key.block, arg.key.version + 1});
   }
   for (const auto& result : op.results) record.results.push_back({result.block, 0});
+  if (op.can_write_over) {
+    record.replays_in_place.emplace_back(op.tensors.front().key, record.results.front());
+  }
   record.shapes = result_shapes(returns);
   recorder_.end_op(std::move(record));
 }

@@ -180,8 +180,11 @@ ValueKey Tape::enter_result(const at::Tensor& tensor, std::int32_t writer, bool&
 SeenStorage* Tape::enter_restored(const c10::Storage& storage, ValueKey key) {
   c10::StorageImpl* impl = storage.unsafeGetStorageImpl();
   if (SeenStorage** known = by_storage_.find(impl)) {
-    // A replayed in-place op has written it on.
-    if ((*known)->version != kNone) (*known)->version = key.version;
+    // A replay has written it on.
+    if ((*known)->version != kNone) {
+      (*known)->block = key.block;
+      (*known)->version = key.version;
+    }
     return *known;
   }
   SeenStorage& seen = storages_.emplace_back(impl, key.block, key.version);
@@ -298,6 +301,7 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
       number_by_forward_op(key.block);
       blocks_[key.block].is_uninitialised = op.facts->makes_uninitialised;
       op.results.push_back({position, key.block});  // seldom more than one
+      if (op.is_replayable && op.facts->in_place) op.can_write_over = lies_alike(op, tensor);
     });
   }
   for (auto& arg : op.tensors) {
@@ -314,6 +318,21 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
     block.writers.resize(block.version + 1, kNone);
     block.writers[block.version] = op.index;
   }
+}
+
+bool Tape::lies_alike(const TapedOp& op, const at::Tensor& result) const {
+  const TensorArg& self = op.tensors.front();
+  const Geometry& geometry = self.captured->geometry;
+  const auto is_read_again = [&self](const TensorArg& arg) {
+    return &arg != &self && arg.key.block == self.key.block;
+  };
+  return self.position == 0 && result.dtype() == geometry.dtype && !geometry.is_wrapped_number &&
+         !geometry.is_conj && !geometry.is_neg && !result.is_conj() && !result.is_neg() &&
+         geometry.offset == 0 && result.storage_offset() == 0 &&
+         static_cast<Bytes>(result.nbytes()) == blocks_[self.key.block].bytes &&
+         result.nbytes() == result.storage().nbytes() && result.sizes() == geometry.sizes() &&
+         result.strides() == geometry.strides() &&
+         std::none_of(op.tensors.begin(), op.tensors.end(), is_read_again);
 }
 
 void Tape::move_on(TapedOp& op, TensorArg& arg) {

@@ -124,8 +124,9 @@ struct TapedOp {
       : op(handle), facts(&op_facts), index(op_index), pinned(op_facts.pinned), args(memory) {}
   c10::OperatorHandle op;
   const OpFacts* facts;
-  std::int32_t index;          // among the forward ops of the step
-  bool is_replayable = false;  // args are taped and nothing forbids running it again
+  std::int32_t index;           // among the forward ops of the step
+  bool is_replayable = false;   // args are taped and nothing forbids running it again
+  bool can_write_over = false;  // its result lies as its first argument does: facts->in_place
   bool grad_mode = false;
   std::string_view pinned;  // why not replayable; points to text that stays
   Nanoseconds cost_ns = 0;
@@ -243,6 +244,8 @@ class Tape {
 
  private:
   SeenStorage* add_block(c10::StorageImpl* impl, bool is_source);
+  // Whether `result`, all of a block of its own, lies as all of the first argument's block does.
+  bool lies_alike(const TapedOp& op, const at::Tensor& result) const;
   // The storage of `arg` was given other memory by `op` (resize_, out=): a block of its own.
   void move_on(TapedOp& op, TensorArg& arg);
   void note_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor,

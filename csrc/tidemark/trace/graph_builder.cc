@@ -159,6 +159,9 @@ void GraphBuilder::fill_events() {
       push_once(event.outputs, value_of(after));
       event.in_place.push_back({value_of(before), value_of(after)});
     }
+    for (const auto& [over, result] : recorded.replays_in_place) {
+      event.replays_in_place.push_back({value_of(over), value_of(result)});
+    }
     for (ValueKey key : recorded.unpacked) {
       if (!recorder_.tape_.block(key.block).is_resized) push_once(event.values, value_of(key));
     }

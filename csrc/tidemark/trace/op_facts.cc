@@ -48,6 +48,30 @@ std::string pin_reason(const c10::OperatorHandle& op) {
   return "";
 }
 
+// A place of the result depends on the same place of the arguments alone, and the kernel is one.
+bool is_elementwise(const std::string& name) {
+  return is_any(name,
+                {"aten::abs",         "aten::add",        "aten::addcdiv",     "aten::addcmul",
+                 "aten::clamp",       "aten::clamp_max",  "aten::clamp_min",   "aten::cos",
+                 "aten::div",         "aten::elu",        "aten::erf",         "aten::exp",
+                 "aten::expm1",       "aten::gelu",       "aten::hardsigmoid", "aten::hardswish",
+                 "aten::hardtanh",    "aten::leaky_relu", "aten::log",         "aten::log1p",
+                 "aten::masked_fill", "aten::mish",       "aten::mul",         "aten::neg",
+                 "aten::reciprocal",  "aten::relu",       "aten::rsqrt",       "aten::sigmoid",
+                 "aten::silu",        "aten::sin",        "aten::sqrt",        "aten::sub",
+                 "aten::tanh",        "aten::threshold"});
+}
+
+std::optional<c10::OperatorHandle> in_place_of(const c10::OperatorHandle& op) {
+  const auto& schema = op.schema();
+  if (!is_elementwise(schema.name())) return std::nullopt;
+  auto found =
+      c10::Dispatcher::singleton().findSchema({schema.name() + "_", schema.overload_name()});
+  if (!found || found->schema().arguments().size() != schema.arguments().size())
+    return std::nullopt;
+  return found;
+}
+
 std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
   auto facts = std::make_unique<OpFacts>();
   const auto& schema = op.schema();
@@ -78,6 +102,7 @@ std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
   facts->may_write_unannounced =
       facts->is_foreign && !facts->writes_any && !op.hasTag(at::Tag::pt2_compliant_tag);
   facts->pinned = pin_reason(op);
+  facts->in_place = in_place_of(op);
   return facts;
 }
 

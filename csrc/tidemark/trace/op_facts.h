@@ -8,6 +8,7 @@
 #include <ATen/core/dispatch/OperatorEntry.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct OpFacts {
   // Foreign, and nothing vouches for a schema that announces no write.
   bool may_write_unannounced = false;
   std::string pinned;  // why it must never be replayed, "" = may be
+  // The op that writes the same bits over its first argument, of ops that work element by element.
+  std::optional<c10::OperatorHandle> in_place;
 };
 
 // Returns the facts of `op`; the reference stays valid for ever. Thread-safe.

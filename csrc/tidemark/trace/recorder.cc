@@ -78,6 +78,7 @@ void Recorder::end_op(OpRecord record) {
   recorded.inputs = std::move(record.inputs);
   recorded.results = std::move(record.results);
   recorded.in_place = std::move(record.in_place);
+  recorded.replays_in_place = std::move(record.replays_in_place);
 }
 
 void Recorder::allocated(AllocationId id, Bytes bytes) {

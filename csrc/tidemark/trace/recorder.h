@@ -27,6 +27,7 @@ struct OpRecord {
   std::vector<ValueKey> inputs;
   std::vector<ValueKey> results;  // fresh blocks
   std::vector<std::pair<ValueKey, ValueKey>> in_place;
+  std::vector<std::pair<ValueKey, ValueKey>> replays_in_place;
   std::vector<std::string> shapes;
 };
 
@@ -75,6 +76,7 @@ class Recorder {
     std::vector<ValueKey> inputs;
     std::vector<ValueKey> results;
     std::vector<std::pair<ValueKey, ValueKey>> in_place;
+    std::vector<std::pair<ValueKey, ValueKey>> replays_in_place;
     std::vector<ValueKey> unpacked;
     std::vector<AllocationId> frees;
     AllocationId host_allocation = kNoAllocation;

@@ -177,6 +177,26 @@ const Breakage kBreakages[] = {
     {"NewVersionWithoutInPlace",
      [](StepGraph& g) { g.events[1].in_place.clear(); },
      {"event 1:", "in in_place"}},
+    {"ReplayInPlaceOfNoInput",
+     [](StepGraph& g) {
+       g.events[2].replays_in_place = {{1, 4}};
+     },
+     {"event 2:", "replays_in_place [1, 4]", "not an input"}},
+    {"ReplayInPlaceOfAnotherSize",
+     [](StepGraph& g) {
+       g.events[2].replays_in_place = {{3, 4}};
+     },
+     {"event 2:", "equal bytes, not 16 and 4"}},
+    {"ReplayInPlaceOfWhatIsWrittenInPlace",
+     [](StepGraph& g) {
+       g.events[1].replays_in_place = {{2, 3}};
+     },
+     {"event 1:", "replays_in_place [2, 3]", "written in place anyway"}},
+    {"ReplayInPlaceTwice",
+     [](StepGraph& g) {
+       g.events[5].replays_in_place = {{3, 6}, {3, 6}};
+     },
+     {"event 5:", "another pair"}},
     {"VersionMissing",
      [](StepGraph& g) {
        g.events[1].in_place.clear();

@@ -187,15 +187,17 @@ class Oracle {
     Bytes live = 0;
     Bytes most = 0;
     Set temporary = 0;
+    const auto is_spent = [&](ValueIndex v) {
+      return (temporary & bit(v) & ~wanted) != 0 && reads_left[v] == 1;
+    };
     for (Set rest = ops; rest != 0; rest &= rest - 1) {
       const EventIndex op = ops_[std::countr_zero(rest)];
       const Event& event = graph_.events[op];
       for (const InPlace& write : event.in_place) {
         if (std::ranges::find(problem_.reads(op), write.input) == problem_.reads(op).end())
           continue;
-        const Set b = bit(write.input);
-        if ((temporary & b & ~wanted) != 0 && reads_left[write.input] == 1)
-          temporary &= ~b;
+        if (is_spent(write.input))
+          temporary &= ~bit(write.input);
         else
           live += graph_.values[write.input].bytes;
       }
@@ -203,6 +205,11 @@ class Oracle {
       for (ValueIndex v : event.outputs)
         if (std::ranges::find(event.in_place, v, &InPlace::output) == event.in_place.end())
           made += graph_.values[v].bytes;
+      for (const InPlace& write : event.replays_in_place)
+        if (is_spent(write.input)) {
+          temporary &= ~bit(write.input);
+          made -= graph_.values[write.output].bytes;
+        }
       Bytes freed = 0;
       for (ValueIndex v : event.frees) freed += graph_.values[v].bytes;
       most = std::max(most, live + std::max<Bytes>(0, made - freed) + event.workspace_bytes);

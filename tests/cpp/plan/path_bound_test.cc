@@ -122,6 +122,21 @@ TEST(PathBound, IsNeverAboveTheCheapestPlanOfAChain) {
   EXPECT_GE(ragged.num_tight * 5, ragged.num_cases) << ragged.num_tight;
 }
 
+TEST(PathBound, IsNeverAboveTheCheapestPlanWhereReplaysWriteOverTheirInput) {
+  std::mt19937 random(4);
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  Score score;
+  for (int round = 0; round < 600; ++round) {
+    std::vector<Layer> layers(static_cast<std::size_t>(4 + below(2)));
+    for (Layer& layer : layers) layer = {10 + below(90), 16};
+    StepGraph graph = chain_of(layers, round % 4 < 2);
+    for (EventIndex i = 1; i < static_cast<EventIndex>(layers.size()); ++i)
+      if (below(2) == 0) graph.events[i].replays_in_place = {{i, i + 1}};
+    compare(graph, score);
+  }
+  EXPECT_GT(score.num_cases, 2000);
+}
+
 TEST(PathBound, FindsNothingWhereOneSweepIsEnough) {
   const StepGraph graph = chain_of(std::vector<Layer>(64, {1000, 8}), false);
   EXPECT_TRUE(PathBound(Problem(graph)).paths(Bytes{8} * 32).empty());

@@ -1,5 +1,6 @@
 // Training steps from a seed: forward, backward and optimizer events with holds, handles, in-place
-// ops, ops of several outputs, dropout masks, batch norm statistics and pinned ops.
+// ops, ops that replay in place, ops of several outputs, dropout masks, batch norm statistics and
+// pinned ops.
 //
 // The same seed gives the same graph on every platform (no std distributions).
 #pragma once
@@ -162,6 +163,7 @@ class RandomGraph {
       if (percent(30)) count_statistic();
     } else if (kind == 3) {  // elementwise: saves its output
       record.output = op("tanh", Phase::kForward, record.data_inputs, {graph_.values[x].bytes});
+      if (options_.with_in_place) graph_.events.back().replays_in_place = {{x, record.output}};
       save(record, record.output);
     } else {
       record.parameter = parameter();

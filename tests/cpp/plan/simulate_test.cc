@@ -81,5 +81,34 @@ TEST(Simulate, InPlaceReplayClonesAnInputThatStays) {
   EXPECT_EQ(simulation.curve[3], (Reading{18, 218, 218}));
 }
 
+// As in_place_chain, but the second op makes a block of its own and may replay over its input.
+StepGraph replayed_in_place() {
+  StepGraph graph = testing::in_place_chain();
+  graph.values[1].overwritten_at = kNone;
+  graph.values[2].block = 3;
+  graph.values[2].version = 0;
+  graph.events[1].in_place.clear();
+  graph.events[1].replays_in_place = {{1, 2}};
+  EXPECT_NO_THROW(check(graph));
+  return graph;
+}
+
+TEST(Simulate, ReplayInPlaceWritesOverATemporaryReadForTheLastTime) {
+  const StepGraph graph = replayed_in_place();
+  const Actions actions{{2, {{ActionKind::kDrop, 2}}},
+                        {3, {{ActionKind::kReplay, 0}, {ActionKind::kReplay, 1}}}};
+  EXPECT_EQ(simulate(graph, actions).curve[3], (Reading{18, 118, 118}));
+}
+
+TEST(Simulate, ReplayInPlaceMakesABlockWhereTheInputStays) {
+  const StepGraph graph = replayed_in_place();
+  const Actions actions{
+      {2, {{ActionKind::kDrop, 2}}},
+      {3, {{ActionKind::kReplay, 0}, {ActionKind::kReplay, 1}, {ActionKind::kKeep, 1}}}};
+  const Simulation simulation = simulate(graph, actions);
+  EXPECT_EQ(simulation.num_clones, 0);
+  EXPECT_EQ(simulation.curve[3], (Reading{18, 218, 218}));
+}
+
 }  // namespace
 }  // namespace tidemark
