@@ -92,6 +92,8 @@ class StockTraining:
 
 
 def _serve(connection: Connection, name: str) -> None:
+    # The first call of MKL's vector functions is imprecise now and then if two threads make it.
+    torch.ones(1).exp()
     run = Training(name)
     while True:
         try:
