@@ -8,6 +8,7 @@ import pytest
 import torch
 from fuzzing.judge import judge
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from training_loops import Loop
 
 pytestmark = pytest.mark.usefixtures("counter")
@@ -165,6 +166,17 @@ def test_a_saved_view_keeps_the_gradient_that_its_base_retains() -> None:
         y = x.tanh() + 1.0
         y.retain_grad()
         return model.norm(y.transpose(1, 2))
+
+    assert_planned_on_images(forward, penalises=True)
+
+
+def test_the_input_of_a_checkpoint_keeps_the_gradient_that_it_retains() -> None:
+    # In planned steps alone: what is saved right after its own op was taken for that op's to save.
+    def forward(model: Model, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(8):
+            x = x + 1.0
+        x.retain_grad()
+        return checkpoint(lambda y: y * 0.5 * y.mean(), x, use_reentrant=False)
 
     assert_planned_on_images(forward, penalises=True)
 

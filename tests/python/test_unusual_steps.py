@@ -126,6 +126,24 @@ def test_a_retained_gradient_lives_as_long_as_the_graph_that_saved_its_tensor(na
     assert_planned(found, max(stock.counted))
 
 
+@pytest.mark.parametrize("writes", ["all", "a view"])
+def test_what_a_node_writes_and_saves_holds_not_itself_for_a_retained_gradient(writes: str) -> None:
+    def leaves_a_branch(loop: Loop, x: torch.Tensor, y: torch.Tensor) -> None:
+        unused = loop.model(x).sin()
+        unused.retain_grad()
+        (unused if writes == "all" else unused[:2]).exp_()
+        train(loop, x, y)
+
+    make = LOOPS["mlp"]
+    stock = run(make, None, step=leaves_a_branch)
+
+    with tidemark.MemoryBudget(None) as budget:
+        found = run(make, budget, step=leaves_a_branch)
+
+    assert_equal(found, stock)
+    assert found.counted == stock.counted
+
+
 class Relay:
     """Several budgets one after the other, each closed before the next is opened."""
 

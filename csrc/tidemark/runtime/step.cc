@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
+#include <array>
 
 #include "tidemark/runtime/busy.h"
 #include "tidemark/runtime/eviction.h"
@@ -23,23 +24,30 @@ bool is_from_newest_node(const torch::autograd::AutogradMeta& meta) {
          meta.grad_fn_->sequence_nr() + 1 >= at::sequence_number::peek();
 }
 
-bool is_made_to_retain(const torch::autograd::AutogradMeta* meta) {
-  return meta != nullptr && meta->retains_grad_ && !is_from_newest_node(*meta);
-}
-
-// Autograd keeps a tensor that it saves, with what it is a view of, and with them the gradient that
-// its user has asked to retain. A handle that kept the memory alone would let the gradient die
-// before the graph.
-bool retains_gradient(const at::Tensor& tensor) {
+// The autograd state of `tensor` and of what it is a view of; either may be nullptr.
+std::array<const torch::autograd::AutogradMeta*, 2> metas_of(const at::Tensor& tensor) {
   using torch::autograd::DifferentiableViewMeta;
   const auto* meta = torch::autograd::impl::get_autograd_meta(tensor);
-  if (meta == nullptr) return false;
-  if (is_made_to_retain(meta)) return true;
-  if (!meta->is_view_) return false;
+  if (meta == nullptr || !meta->is_view_) return {meta, nullptr};
   const auto& view = static_cast<const DifferentiableViewMeta&>(*meta);
-  if (!view.has_bw_view()) return false;
-  return is_made_to_retain(
-      torch::autograd::impl::get_autograd_meta(view.get_backward_view().base_));
+  if (!view.has_bw_view()) return {meta, nullptr};
+  return {meta, torch::autograd::impl::get_autograd_meta(view.get_backward_view().base_)};
+}
+
+bool is_asked_to_retain(const torch::autograd::AutogradMeta* meta) {
+  return meta != nullptr && meta->retains_grad_;
+}
+
+bool writes_retained(const OpFacts& facts, at::ArrayRef<c10::IValue> args) {
+  bool found = false;
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    if (!facts.writes[i]) continue;
+    visit_tensors(args[i], [&](int, const at::Tensor& tensor) {
+      const auto metas = metas_of(tensor);
+      found = found || std::any_of(metas.begin(), metas.end(), is_asked_to_retain);
+    });
+  }
+  return found;
 }
 
 bool is_in_backward() { return torch::autograd::get_current_graph_task_id() != -1; }
@@ -149,6 +157,9 @@ void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
   if (facts.is_view) return run_op(op, keys, stack);
   if (in_backward) return backward_op(op, facts, keys, stack);
   num_nodes_at_last_op_ = at::sequence_number::peek();
+  if (facts.writes_any && writes_retained(facts, torch::jit::last(*stack, facts.num_args))) {
+    num_nodes_at_retained_write_ = num_nodes_at_last_op_;
+  }
   // Once the plan has nothing left to do, what the optimizer runs need not be taped.
   const bool needs_tape = watcher_ != nullptr || !follower_.is_done();
   if (is_taped_ && needs_tape) return taped_op(op, facts, keys, stack);
@@ -341,6 +352,23 @@ void Step::follow_backward_here() {
   if (!allocator().observes_this_thread()) allocator().observe_this_thread();
   is_away_ = true;
   if (!is_tap_on()) enter_tap_for_node();
+}
+
+// Autograd keeps a tensor that it saves, with what it is a view of, and with them the gradient that
+// its user has asked to retain. A handle that kept the memory alone would let the gradient die
+// before the graph. But a node that saves what it has written in place would hold itself. It is the
+// newest then, or made the two nodes that follow from a write to a view: one writes the base, one
+// reads the view from it.
+bool Step::retains_gradient(const at::Tensor& tensor) const {
+  const auto metas = metas_of(tensor);
+  const bool is_view = metas[1] != nullptr;
+  const std::uint64_t num_nodes = num_nodes_at_retained_write_ + (is_view ? 2 : 0);
+  const bool may_be_written = at::sequence_number::peek() <= num_nodes;
+  return std::any_of(metas.begin(), metas.end(), [&](const auto* meta) {
+    if (!is_asked_to_retain(meta)) return false;
+    const auto& node = meta->grad_fn_;
+    return !may_be_written || !node || node->sequence_nr() + 1 < num_nodes_at_retained_write_;
+  });
 }
 
 // What the plan leaves alone is held as autograd would, for a third of the cost, until the step

@@ -97,6 +97,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   void release(SavedHandle& handle) noexcept;
   // Destroys the step with the last handle, if nobody else holds it.
   void destroyed_handle() noexcept;
+  bool retains_gradient(const at::Tensor& tensor) const;
   bool may_hold(const at::Tensor& tensor, ValueKey key) const;
   void manage(SavedHandle& handle, const at::Tensor& tensor);
   void manage_all();
@@ -151,6 +152,8 @@ class Step final : public std::enable_shared_from_this<Step>,
   std::int64_t num_restoring_replays_ = 0;  // beside those of the plan
   std::int64_t num_plain_holds_ = 0;
   std::uint64_t num_nodes_at_last_op_ = 0;  // of autograd, by this thread, when it began
+  // When the last op began that wrote a tensor whose gradient is retained.
+  std::uint64_t num_nodes_at_retained_write_ = 0;
   std::int32_t num_blocks_counted_ = 0;
   AllocationId first_allocation_ = 0;
   Bytes entry_bytes_ = 0;
