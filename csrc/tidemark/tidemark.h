@@ -29,6 +29,7 @@
 
 #if __has_include(<ATen/core/Tensor.h>)
 #include "tidemark/runtime/checkpoint.h"
+#include "tidemark/runtime/debug.h"
 #include "tidemark/runtime/estimate.h"
 #include "tidemark/runtime/inference.h"
 #include "tidemark/runtime/memory_budget.h"

@@ -40,6 +40,7 @@ from tidemark.simulation import Simulation, Violation, simulate, validate
 if TYPE_CHECKING:
     from tidemark.budget_exceeded import BudgetExceeded
     from tidemark.checkpointing import auto_checkpoint, checkpoint
+    from tidemark.debugging import debug
     from tidemark.immediate_updates import optimizer_in_backward
     from tidemark.memory_budget import MemoryBudget
     from tidemark.recording import Estimate, estimate, record
@@ -71,6 +72,7 @@ __all__ = [
     "Violation",
     "auto_checkpoint",
     "checkpoint",
+    "debug",
     "estimate",
     "explain",
     "format_bytes",
@@ -99,6 +101,7 @@ _RUNTIME = {
     "MemoryBudget": "memory_budget",
     "auto_checkpoint": "checkpointing",
     "checkpoint": "checkpointing",
+    "debug": "debugging",
     "estimate": "recording",
     "inference": "serving",
     "inplace": "rewriting",

@@ -10,7 +10,10 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.utils import clip_grad
 
+from tidemark import _runtime
 from tidemark.errors import NotSupported
+
+_torch = _runtime.require()
 
 _SUPPORTED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
@@ -51,7 +54,7 @@ class _Updates:
             )
         self.complete.add(parameter)
         together = self.together_with[parameter]
-        if self.complete.issuperset(together):
+        if self.complete.issuperset(together) and not _torch.is_debugging():
             self.prepare(together)
             self.apply(together)
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import torch
 
+from tidemark import _runtime
 from tidemark.bytes import format_bytes
 from tidemark.graph import StepGraph
+
+_torch = _runtime.require()
 
 # Those whose in-place form computes the same bits, backward included.
 _KNOWN = (torch.nn.ReLU, torch.nn.Dropout)
@@ -75,13 +78,14 @@ def inplace(model: torch.nn.Module, graph: StepGraph) -> InplaceChanges:
             changes.kept[path] = reason
             continue
         module.inplace = True
-        module.register_forward_pre_hook(_leave_views_alone, with_kwargs=True)
+        module.register_forward_pre_hook(_write_where_it_may, with_kwargs=True)
         changes.switched[path] = sum(step["values"][value]["bytes"] for value in _inputs(ops))
     return changes
 
 
-def _leave_views_alone(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    module.inplace = not (args[0] if args else kwargs["input"])._is_view()
+def _write_where_it_may(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    is_view = (args[0] if args else kwargs["input"])._is_view()
+    module.inplace = not is_view and not _torch.is_debugging()
 
 
 _Ops = list[tuple[int, dict[str, Any]]]

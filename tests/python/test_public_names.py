@@ -16,6 +16,7 @@ NAMES = {
         "Violation",
         "auto_checkpoint",
         "checkpoint",
+        "debug",
         "estimate",
     ),
     *("format_bytes", "frontier", "generate", "generated_models", "make_report", "MaxBatch"),
@@ -47,6 +48,7 @@ COMMANDS = {
 }
 
 SIGNATURES = {
+    "debug": "()",
     "checkpoint": "(fn, *args, **kwargs)",
     "plan": (
         "(graph, budget, *, policy='auto', time_limit=10.0, keep=(), recompute=(), effort=1.0, "

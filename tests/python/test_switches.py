@@ -14,8 +14,9 @@ import torch
 from test_rewriting import Net, X
 from torch import nn
 
-SWITCHES = ("arena", "in_backward", "inplace", "budget")
+SWITCHES = ("arena", "in_backward", "inplace", "budget", "debug")
 STEPS = 20
+DEBUGGED = range(12, 15)
 
 
 @cache
@@ -49,10 +50,15 @@ def train(*on: str) -> list[torch.Tensor]:
         for index in range(STEPS):
             if "budget" in on and index == 6:
                 tighten(budget)
-            with budget.step() if budget is not None else nullcontext():
+            is_debugged = "debug" in on and index in DEBUGGED
+            with (
+                tidemark.debug() if is_debugged else nullcontext(),
+                budget.step() if budget is not None else nullcontext(),
+            ):
                 step()
     if budget is not None:
-        assert budget.steps.planned == STEPS - 2
+        num_watched = 2 + len(DEBUGGED) if "debug" in on else 2
+        assert budget.steps.planned == STEPS - num_watched
         assert ("arena" in on) == (budget.arena.num_served > 0)
         assert budget.arena.num_fallen_back == 0
         budget.close()
@@ -74,7 +80,71 @@ def stock() -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "on", [on for k in range(1, 5) for on in itertools.combinations(SWITCHES, k)], ids="+".join
+    "on", [on for k in range(1, 6) for on in itertools.combinations(SWITCHES, k)], ids="+".join
 )
 def test_n16_every_combination_gives_the_same_bits(on: tuple[str, ...]) -> None:
     assert all(torch.equal(a, b) for a, b in zip(train(*on), stock(), strict=True))
+
+
+def hold_inputs(model: Net, held: dict[str, torch.Tensor]) -> None:
+    """Holds what every module reads, and what it read as it was."""
+
+    def hold(module: nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        held[f"{type(module).__name__} {id(module)}"] = args[0]
+        held[f"{type(module).__name__} {id(module)} copied"] = args[0].detach().clone()
+
+    for module in model.children():
+        module.register_forward_pre_hook(hold, prepend=True)
+
+
+def test_n16_debugging_switches_everything_off_and_all_can_be_read() -> None:
+    model = copy.deepcopy(initial())
+    graph = tidemark.record(lambda: copy.deepcopy(initial())(X).square().mean().backward())
+    assert tidemark.inplace(model, graph).switched
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    held: dict[str, torch.Tensor] = {}
+
+    def step(budget: tidemark.MemoryBudget) -> None:
+        with budget.step():
+            optimizer.zero_grad()
+            model(X).square().mean().backward()
+            optimizer.step()
+
+    with (
+        tidemark.optimizer_in_backward(optimizer),
+        tidemark.MemoryBudget(None, arena="on") as budget,
+    ):
+        for _ in range(6):
+            step(budget)
+        served = budget.arena.num_served
+        assert served > 0
+        tighten(budget)
+        step(budget)
+        assert budget.last_step.kind == "planned"
+        assert budget.last_step.num_replays > 0
+        assert all(p.grad is None for p in model.parameters())
+
+        hold_inputs(model, held)
+        with tidemark.debug():
+            step(budget)
+
+        assert budget.last_step.kind == "watched"
+        assert budget.last_step.num_replays == 0
+        assert budget.arena.num_served == served
+        assert all(p.grad is not None for p in model.parameters())
+        names = [name for name in held if not name.endswith("copied")]
+        assert len(names) == len([*model.children()]) - 1  # one of them is never called
+        assert all(torch.equal(held[name], held[f"{name} copied"]) for name in names)
+
+
+def test_n16_debugging_runs_a_checkpointed_function_once() -> None:
+    runs = []
+
+    def fn(x: torch.Tensor) -> torch.Tensor:
+        runs.append(x)
+        return x.exp()
+
+    with tidemark.debug():
+        tidemark.checkpoint(fn, X.clone().requires_grad_()).sum().backward()
+
+    assert len(runs) == 1

@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "tidemark/base/export.h"
+#include "tidemark/runtime/debug.h"
 #include "tidemark/runtime/replay_mismatch.h"
 #include "tidemark/runtime/saved_tensors.h"
 
@@ -120,13 +121,13 @@ CheckpointedCall make_call(Fn fn, std::tuple<Args...> args) {
 // `fn` and the arguments are copied, and given as lvalues. Tensors among the arguments, also in
 // std::optional and std::vector, are watched: writing them in place between forward and backward is
 // autograd's usual error. Tensors that `fn` captured are not, and must not be written meanwhile.
-// Without grad mode this is a plain call.
+// Without grad mode, and while debugging (debug.h), this is a plain call.
 //
 // Throws what `fn` throws; in backward also ReplayMismatch.
 // REQUIRES: fn does the same when it is called again, and is safe to leave by an exception.
 template <typename Fn, typename... Args>
 std::invoke_result_t<Fn&, Args&...> checkpoint(Fn fn, Args... args) {
-  if (!at::GradMode::is_enabled()) return std::invoke(fn, args...);
+  if (!at::GradMode::is_enabled() || is_debugging()) return std::invoke(fn, args...);
   internal::CheckpointScope scope(internal::make_call(fn, std::tuple<Args...>(args...)));
   return std::invoke(fn, args...);
 }

@@ -5,6 +5,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "tidemark/runtime/debug.h"
+
 namespace tidemark {
 namespace {
 
@@ -39,7 +41,7 @@ void Inference::enter() {
   if (allocator().has_observer()) {
     throw std::logic_error("tidemark: inference inside a step or another call; leave that before");
   }
-  allocator().set_step_memory(this);
+  if (!is_debugging()) allocator().set_step_memory(this);
   allocator().set_observer(this, /*wants_blocks=*/false);
   is_in_call_ = true;
 }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "tidemark/base/error.h"
+#include "tidemark/runtime/debug.h"
 #include "tidemark/runtime/pages.h"
 #include "tidemark/runtime/self_check.h"
 
@@ -111,10 +112,15 @@ void MemoryBudget::enter() {
   entry_ = std::make_unique<EntryState>(last_begin_.value_or(begin));
   last_begin_ = begin;
   StepOptions options;
-  options.limit = memory_;
   options.find_place = find_place_;
   options.may_leave_tail = may_leave_tail_;
-  choose_plan(options);
+  is_debugged_ = is_debugging();
+  if (is_debugged_) {
+    options.record = false;
+  } else {
+    options.limit = memory_;
+    choose_plan(options);
+  }
   options.check_writes = options_.check_writes;
   options.record |= options_.check_writes;  // it looks at every op
   if (options.record) entry_->blocks();
@@ -155,6 +161,7 @@ void MemoryBudget::leave(bool aborted) {
   if (outcome.kind == StepKind::kPlanned && outcome.promised_bytes != outcome.peak_bytes) {
     last_.difference = "the peak differs from the promised one";
   }
+  if (is_debugged_) return;
   if (!aborted) {
     const PlanScript* form = learn_from(outcome);
     variants_.note_form(form);

@@ -158,6 +158,7 @@ class TIDEMARK_API MemoryBudget {
   std::shared_ptr<const PlanScript> prior_;
   std::shared_ptr<Step> step_;
   std::unique_ptr<EntryState> entry_;       // of the step that runs
+  bool is_debugged_ = false;                // the step that runs
   std::optional<AllocationId> last_begin_;  // the first block that it could make
   ForeignStorages foreign_;
   // First touched in the last step, and in the one before.
