@@ -11,7 +11,8 @@ Tensor elementwise(StepBuilder& step, std::string_view name, std::string_view no
   return step
       .apply({.name = "aten::" + std::string(name),
               .inputs = {x},
-              .outputs = {{x.shape, x.element_bytes, is_in_place ? 0 : kNone}},
+              .outputs = {{x.shape, x.element_bytes, is_in_place ? 0 : kNone,
+                           is_in_place ? kNone : 0}},
               .node = std::string(node),
               .saves = {saved},
               .backward = {{"aten::" + std::string(backward), {saved}, {0}}}})
@@ -45,7 +46,7 @@ Tensor add(StepBuilder& step, const Tensor& x, const Tensor& y) {
   return step
       .apply({.name = "aten::add.Tensor",
               .inputs = {x, y},
-              .outputs = {{x.shape}},
+              .outputs = {{.shape = x.shape, .replay_over = 0}},
               .node = "AddBackward0",
               .passes_gradient = {0, 1}})
       .front();
@@ -65,7 +66,7 @@ Tensor mul(StepBuilder& step, const Tensor& x, const Tensor& y) {
   return step
       .apply({.name = "aten::mul.Tensor",
               .inputs = {x, y},
-              .outputs = {{x.shape}},
+              .outputs = {{.shape = x.shape, .replay_over = 0}},
               .node = "MulBackward0",
               .saves = {in(0), in(1)},
               .backward = {{"aten::mul.Tensor", {in(1)}, {0}}, {"aten::mul.Tensor", {in(0)}, {1}}}})

@@ -48,7 +48,7 @@ Tensor embed(StepBuilder& step, const Tensor& table, const GptSize& size, std::i
   return step
       .apply({.name = "aten::add.Tensor",
               .inputs = {tokens, positions},
-              .outputs = {{tokens.shape}},
+              .outputs = {{.shape = tokens.shape, .replay_over = 0}},
               .node = "AddBackward0",
               .backward = {{"aten::sum.dim_IntList", {}, {1}, 0, true}},
               .passes_gradient = {0}})

@@ -109,6 +109,14 @@ ValueIndex StepBuilder::write_over(ValueIndex v, EventIndex at) {
   return written;
 }
 
+// Not over a part of a storage, which is larger, nor over what the op reads twice.
+void StepBuilder::note_replay_over(const OpSpec& op, int input, ValueIndex output) {
+  const ValueIndex v = op.inputs[input].value;
+  const auto num_reads = std::ranges::count(op.inputs, v, &Tensor::value);
+  if (num_reads == 1 && graph_.values[v].bytes == graph_.values[output].bytes)
+    graph_.events.back().replays_in_place.push_back({v, output});
+}
+
 Tensor StepBuilder::make_output(const OpSpec& op, std::size_t index) {
   const OutputSpec& spec = op.outputs[index];
   const EventIndex at = now() - 1;
@@ -120,6 +128,7 @@ Tensor StepBuilder::make_output(const OpSpec& op, std::size_t index) {
     tensor.value = add_value(
         {.bytes = tensor.bytes(), .category = Category::kTemp, .producer = at, .scope = scope_});
     graph_.events[at].outputs.push_back(tensor.value);
+    if (spec.replay_over != kNone) note_replay_over(op, spec.replay_over, tensor.value);
   }
   graph_.events[at].shapes.push_back(shape_text(tensor));
   return tensor;

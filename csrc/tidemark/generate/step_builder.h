@@ -58,6 +58,7 @@ struct OutputSpec {
   Shape shape;
   int element_bytes = 0;      // 0: that of the step
   int written_input = kNone;  // the op writes this output over that input
+  int replay_over = kNone;    // a replay may write this output over that input, place by place
 };
 
 // One op of a backward node. It reads the gradients that came in, and what else it names.
@@ -154,6 +155,7 @@ class TIDEMARK_API StepBuilder {
   ValueIndex add_value(Value value);
   Tensor source(Shape shape, int element_bytes, Category category, std::string scope);
   Tensor make_output(const OpSpec& op, std::size_t index);
+  void note_replay_over(const OpSpec& op, int input, ValueIndex output);
   void record_node(OpSpec op, const std::vector<Tensor>& outputs);
   Edge edge_of(const Tensor& tensor) const;
   // Appends an op event that reads `inputs`; its outputs are added by the caller.

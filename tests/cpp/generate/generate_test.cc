@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidemark/graph/graph_json.h"
@@ -60,6 +61,32 @@ TEST(Generate, ResNet50SavesWhatEagerPyTorchSaves) {
   const double per_sample = static_cast<double>(saved_bytes(generate("resnet50", {.batch = 2}))) /
                             2 / static_cast<double>(mib(1));
   EXPECT_NEAR(per_sample, 82.14, 0.25);
+}
+
+// Ops of that name in `graph`, and how many of them a replay may write over their first input.
+std::pair<int, int> ops_and_marked(const StepGraph& graph, const std::string& name) {
+  std::pair<int, int> counts{0, 0};
+  for (const Event& event : graph.events) {
+    if (event.phase != Phase::kForward || event.name != name) continue;
+    ++counts.first;
+    if (event.replays_in_place.empty()) continue;
+    const InPlace pair{event.inputs.front(), event.outputs.front()};
+    EXPECT_EQ(event.replays_in_place, std::vector<InPlace>{pair});
+    ++counts.second;
+  }
+  return counts;
+}
+
+TEST(Generate, MarksWhatAReplayMayWriteOverItsFirstInput) {
+  using Counts = std::pair<int, int>;
+  const StepGraph gpt = generate("gpt2_small", {.batch = 1});
+  EXPECT_EQ(ops_and_marked(gpt, "aten::gelu"), Counts(12, 12));
+  EXPECT_EQ(ops_and_marked(gpt, "aten::add.Tensor"), Counts(25, 25));
+  EXPECT_EQ(ops_and_marked(gpt, "aten::addmm"), Counts(48, 0));
+  // A gate is a part of the storage that all of them lie in.
+  const StepGraph tree = generate("treelstm2", {.batch = 1});
+  EXPECT_EQ(ops_and_marked(tree, "aten::sigmoid"), Counts(8, 0));
+  EXPECT_EQ(ops_and_marked(tree, "aten::tanh"), Counts(6, 3));
 }
 
 class Models : public ::testing::TestWithParam<const char*> {};
