@@ -51,7 +51,6 @@ def run_isolated(source: str) -> Verdict:
 
 def in_child(function: Callable[[], T]) -> tuple[T | None, int]:
     """Returns what the function gives in a child process, None if it crashes; and its exit code."""
-    gc.freeze()  # the collector need not look at all of torch before every run
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -141,6 +140,9 @@ def hunt_round(
 ) -> None:
     """Runs `num_programs` programs of one seed; of a kind of difference, the first is shrunk."""
     found: dict[str, tuple[str, str]] = {}
+    gc.unfreeze()
+    gc.collect()  # what rounds leave behind must not be frozen with the rest
+    gc.freeze()  # the collector need not look at all of torch in every child
 
     @seed(first_seed)
     @settings(
