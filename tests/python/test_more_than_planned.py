@@ -32,7 +32,7 @@ class LargerMemoryLater:
         train(loop, torch.from_numpy(memory)[: x.numel()].view(x.shape), y)
 
 
-@pytest.mark.parametrize("name", ["gpt", "resnet", "unet"])
+@pytest.mark.parametrize("name", ["gpt", "resnet", "unet", "mlp", "cells"])
 def test_room_is_made_and_what_the_plan_dropped_still_comes_back(name: str) -> None:
     with tidemark.MemoryBudget(None) as budget:
         run(LOOPS[name], budget, 4, LargerMemoryLater(0))

@@ -7,7 +7,7 @@ namespace tidemark {
 void ForeignStorages::add(c10::StorageImpl* storage, Bytes bytes) {
   auto owned = c10::intrusive_ptr<c10::StorageImpl>::reclaim_copy(storage);
   entries_.push_back({c10::weak_intrusive_ptr<c10::StorageImpl>(owned), bytes});
-  index_.insert_or_assign(storage, true);
+  index_[storage] = true;
   StepAllocator::instance().add_foreign(bytes);
 }
 
@@ -18,7 +18,7 @@ void ForeignStorages::forget_dead() {
       continue;
     }
     StepAllocator::instance().add_foreign(-entries_[i].bytes);
-    index_.erase(entries_[i].weak._unsafe_get_target());
+    index_.take(entries_[i].weak._unsafe_get_target());
     entries_[i] = std::move(entries_.back());
     entries_.pop_back();
   }

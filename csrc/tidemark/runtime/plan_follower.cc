@@ -80,16 +80,6 @@ bool PlanFollower::drops_anything() const {
                      [](const auto& other) { return other->drops_anything(); });
 }
 
-bool PlanFollower::may_replay_next() const {
-  if (kind_ != StepKind::kPlanned) return true;
-  auto is_replayed = [this](const auto& script) {
-    const auto& ops = script->ops();
-    return next_op_ >= ops.size() || ops[next_op_].is_replayed;
-  };
-  return is_replayed(script_) ||
-         std::any_of(alternatives_.begin(), alternatives_.end(), is_replayed);
-}
-
 bool PlanFollower::is_done() const {
   return kind_ == StepKind::kPlanned && num_executed_ > 0 &&
          num_executed_ == script_->plan().actions.size() && tape_.num_dropped() == 0;
@@ -205,7 +195,7 @@ void PlanFollower::before_unpack(const SavedHandle& first) {
   ++next_unpack_;
   c10::SmallVector<SavedHandle*, 8> served;
   for (HandleNumber number : event.handles) {
-    const bool is_known = number >= 0 && number < static_cast<HandleNumber>(handles_.size());
+    const bool is_known = number >= 0 && number < std::ssize(handles_);
     SavedHandle* handle = is_known ? handles_[number] : nullptr;
     if (handle == nullptr || handle->is_pending) continue;
     handle->is_pending = true;

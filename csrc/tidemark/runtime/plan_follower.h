@@ -56,8 +56,6 @@ class PlanFollower {
 
   // Whether saved values may have to be computed again.
   bool drops_anything() const;
-  // Whether the forward op that comes next may have to run again.
-  bool may_replay_next() const;
   // Whether every action of the plan is executed and everything it dropped is restored or gone.
   bool is_done() const;
   // Whether every action so far and to come leaves the block alone, whatever is followed.

@@ -1,8 +1,6 @@
 #include "tidemark/runtime/plan_script.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -39,7 +37,7 @@ PlanScript::PlanScript(Plan plan, bool is_trusted)
   };
   for (const auto& item : plan_.signature.items) {
     if (item.is_unpack) {
-      unpacks_.push_back({item.handles, actions_at(item.event)});
+      unpacks_.push_back({{}, actions_at(item.event)});
       tail_begin_ = ops_.size();
       continue;
     }
@@ -50,12 +48,10 @@ PlanScript::PlanScript(Plan plan, bool is_trusted)
     if (ops_.back().actions != nullptr) tail_begin_ = ops_.size();
   }
   if (unpacks_.empty()) tail_begin_ = ops_.size();
-  for (const auto& value : plan_.values) {
-    values_[value.value] = {value.block, value.version};
-    blocks_acted_on_.insert(value.block);
-  }
+  for (const auto& value : plan_.values) values_[value.value] = {value.block, value.version};
+  lay_out_handles();
+  mark_acted_on();
   check_replays();
-  mark_replayed();
   entry_bytes_ = plan_.signature.entry.total_bytes();
 }
 
@@ -74,6 +70,33 @@ Bytes PlanScript::peak_from(std::size_t op) const {
   return op < peak_from_op_.size() ? peak_from_op_[op] : 0;
 }
 
+void PlanScript::lay_out_handles() {
+  for (const auto& item : plan_.signature.items) {
+    if (!item.is_unpack) continue;
+    handles_.insert(handles_.end(), item.handles.begin(), item.handles.end());
+  }
+  std::span<const HandleNumber> rest(handles_);
+  std::size_t unpack = 0;
+  for (const auto& item : plan_.signature.items) {
+    if (!item.is_unpack) continue;
+    unpacks_[unpack++].handles = rest.first(item.handles.size());
+    rest = rest.subspan(item.handles.size());
+  }
+}
+
+// Forward numbers have no gaps: one beyond all that the signature names is of no block.
+void PlanScript::mark_acted_on() {
+  std::size_t num_named = 0;
+  for (const auto& item : plan_.signature.items)
+    num_named += item.inputs.size() + item.outputs.size();
+  for (const auto& value : plan_.values) {
+    const auto block = static_cast<std::size_t>(value.block);
+    if (value.block < 0 || block >= num_named) continue;
+    if (block >= is_acted_on_.size()) is_acted_on_.resize(block + 1);
+    is_acted_on_[block] = true;
+  }
+}
+
 void PlanScript::check_replays() const {
   for (const auto& entry : plan_.actions) {
     for (const Action& action : entry.actions) {
@@ -81,36 +104,6 @@ void PlanScript::check_replays() const {
       throw std::invalid_argument("plan: actions of event " + std::to_string(entry.event) +
                                   " replay event " + std::to_string(action.target) +
                                   ", which is no forward op of the plan's signature");
-    }
-  }
-}
-
-// A value is dropped to be computed again. If one is not (the recorded step had no further use for
-// it), a step that differs later may want it all the same: then any op may be replayed.
-void PlanScript::mark_replayed() {
-  for (const auto& entry : plan_.actions) {
-    for (const Action& action : entry.actions) {
-      if (action.kind == ActionKind::kReplay) ops_[forward_op_of(action.target)].is_replayed = true;
-    }
-  }
-  std::map<BlockIndex, std::int32_t> versions;  // made so far, per block
-  std::set<std::pair<BlockIndex, std::int32_t>> made_again;
-  std::size_t op = 0;
-  for (const auto& item : plan_.signature.items) {
-    if (item.is_unpack) continue;
-    for (const BlockIndex block : item.outputs) {
-      const std::int32_t version = versions[block]++;
-      if (ops_[op].is_replayed) made_again.emplace(block, version);
-    }
-    ++op;
-  }
-  for (const auto& entry : plan_.actions) {
-    for (const Action& action : entry.actions) {
-      if (action.kind != ActionKind::kDrop) continue;
-      const PlannedValue value = value_of(action.target);
-      if (made_again.count({value.block, value.version}) > 0) continue;
-      for (ExpectedOp& expected : ops_) expected.is_replayed = true;
-      return;
     }
   }
 }

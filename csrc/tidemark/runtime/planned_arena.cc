@@ -13,11 +13,15 @@ constexpr int kPoison = 0xff;
 
 PlannedArena::PlannedArena(const AddressPlan& plan, c10::Allocator& under, Options options)
     : server_(plan),
-      blocks_(plan.slots.size(), Block{this}),
+      blocks_(plan.slots.size()),
       shadows_(options.is_debugging ? plan.slots.size() : 0),
       pages_(plan.height()),
       under_(under),
       options_(options) {
+  for (std::size_t slot = 0; slot < blocks_.size(); ++slot) {
+    const auto begin = server_.range(static_cast<std::int32_t>(slot)).begin;
+    blocks_[slot] = {this, begin == kNoOffset ? nullptr : pages_.data() + begin};
+  }
   if (options_.is_debugging) poison({0, plan.height()});
 }
 
@@ -29,7 +33,7 @@ bool PlannedArena::begin_step() noexcept {
 c10::DataPtr PlannedArena::allocate(std::size_t bytes) {
   const std::int32_t slot = server_.take(static_cast<Bytes>(bytes));
   if (slot == kNoSlot) return fall_back(bytes);
-  void* const data = pages_.data() + server_.range(slot).begin;
+  void* const data = blocks_[slot].data;
   if (options_.is_debugging) [[unlikely]] {
     shadows_[slot] = under_.allocate(bytes);
   } else {
@@ -62,12 +66,11 @@ void PlannedArena::free_block(void* block) noexcept {
 }
 
 void PlannedArena::free_slot(std::int32_t slot) noexcept {
-  const AddressRange range = server_.range(slot);
   if (options_.is_debugging) [[unlikely]] {
-    poison(range);
+    poison(server_.range(slot));
     shadows_[slot].clear();
   } else {
-    c10::profiledCPUMemoryReporter().Delete(pages_.data() + range.begin);
+    c10::profiledCPUMemoryReporter().Delete(blocks_[slot].data);
   }
   release(slot);
 }

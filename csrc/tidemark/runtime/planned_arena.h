@@ -55,6 +55,7 @@ class PlannedArena final : public c10::Allocator {
   // What a block's deleter is given: its place in blocks_ is its slot.
   struct Block {
     PlannedArena* arena = nullptr;
+    void* data = nullptr;
   };
 
   PlannedArena(const AddressPlan& plan, c10::Allocator& under, Options options);

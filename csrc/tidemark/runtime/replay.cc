@@ -27,32 +27,31 @@ c10::Storage clone_storage(const c10::Storage& source) {
   return copy;
 }
 
-bool is_unchanged(const CapturedTensor& source) {
-  return !source.version_counter.enabled() ||
-         source.version_counter.current_version() == source.version;
+bool is_unchanged(const TensorArg& arg) {
+  return arg.given == nullptr || !arg.given->version_counter.enabled() ||
+         arg.given->version_counter.current_version() == arg.given->version;
 }
 
 void check_source(const TensorArg& arg, const TapedOp& op) {
-  const CapturedTensor& captured = *arg.captured;
-  TORCH_CHECK(is_unchanged(captured), "tidemark: cannot recompute ", op.facts->name,
+  TORCH_CHECK(is_unchanged(arg), "tidemark: cannot recompute ", op.facts->name,
               ": a tensor it reads was modified in place after the forward pass (version ",
-              captured.version_counter.current_version(), ", expected ", captured.version, ")");
+              arg.given->version_counter.current_version(), ", expected ", arg.given->version, ")");
 }
 
 // A tensor without elements may be gone by now (a key-value cache begins as one): nothing is read.
 bool is_without_elements(const TensorArg& arg) {
-  const auto sizes = arg.captured->geometry.sizes();
+  const auto sizes = arg.geometry->sizes();
   return !arg.is_written && std::find(sizes.begin(), sizes.end(), 0) != sizes.end();
 }
 
 bool needs_value(const TensorArg& arg) {
-  return !arg.is_unread_by_replay && !arg.captured->geometry.is_wrapped_number &&
-         !is_without_elements(arg);
+  return !arg.is_unread_by_replay && !arg.geometry->is_wrapped_number && !is_without_elements(arg);
 }
 
 // Whether the op reads the value of `arg` there first: each op counts as one read of a value.
 bool is_first_read(const TapedOp& op, const TensorArg& arg) {
-  return std::none_of(op.tensors.data(), &arg, [&arg](const TensorArg& earlier) {
+  const TensorArg* first = op.tensors.data();
+  return std::none_of(first, &arg, [&arg](const TensorArg& earlier) {
     return needs_value(earlier) && earlier.key == arg.key;
   });
 }
@@ -93,8 +92,11 @@ class ReplayRun {
   }
 
   void run_one(const TapedOp& op) {
-    torch::jit::Stack stack(op.args.begin(), op.args.end());
-    for (auto& value : stack) unshare_list(value);
+    torch::jit::Stack stack(op.facts->num_args);
+    for (const OtherArg& arg : op.others) {
+      stack[arg.position] = arg.value;
+      unshare_list(stack[arg.position]);
+    }
     const bool writes_over = op.can_write_over && is_spent(op.tensors.front().key);
     std::vector<Written> written;
     for (const auto& arg : op.tensors) put_arg(op, arg, stack, written);
@@ -115,7 +117,7 @@ class ReplayRun {
                std::vector<Written>& written) {
     if (arg.is_unread_by_replay) return;  // stays None
     c10::Storage storage = needs_value(arg) ? input_storage(op, arg, written) : number_storage(arg);
-    at::Tensor tensor = make_view(std::move(storage), arg.captured->geometry);
+    at::Tensor tensor = make_view(std::move(storage), *arg.geometry);
     c10::IValue& slot = stack[arg.position];
     if (arg.list_index == kNone) {
       slot = std::move(tensor);
@@ -127,7 +129,7 @@ class ReplayRun {
   }
 
   static c10::Storage number_storage(const TensorArg& arg) {
-    void* bytes = const_cast<char*>(arg.captured->number);
+    void* bytes = const_cast<char*>(arg.given->number.data());
     return c10::Storage(c10::Storage::use_byte_size_t(), kNumberBytes,
                         c10::DataPtr(bytes, c10::Device(c10::kCPU)), nullptr, false);
   }
@@ -225,7 +227,7 @@ const TapedOp* producer_of(Tape& tape, ValueKey key) {
 
 bool are_sources_unchanged(const TapedOp& op) {
   return std::all_of(op.tensors.begin(), op.tensors.end(), [](const TensorArg& arg) {
-    return arg.is_unread_by_replay || is_unchanged(*arg.captured);
+    return arg.is_unread_by_replay || is_unchanged(arg);
   });
 }
 

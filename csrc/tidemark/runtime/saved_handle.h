@@ -15,6 +15,7 @@
 #include <optional>
 #include <utility>
 
+#include "tidemark/runtime/geometry.h"
 #include "tidemark/runtime/saved_version.h"
 #include "tidemark/runtime/step.h"
 

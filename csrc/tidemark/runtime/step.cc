@@ -18,12 +18,6 @@ namespace {
 
 StepAllocator& allocator() { return StepAllocator::instance(); }
 
-// An output of the node that saves it, which is the newest: it would hold itself.
-bool is_from_newest_node(const torch::autograd::AutogradMeta& meta) {
-  return meta.grad_fn_ != nullptr &&
-         meta.grad_fn_->sequence_nr() + 1 >= at::sequence_number::peek();
-}
-
 // The autograd state of `tensor` and of what it is a view of; either may be nullptr.
 std::array<const torch::autograd::AutogradMeta*, 2> metas_of(const at::Tensor& tensor) {
   using torch::autograd::DifferentiableViewMeta;
@@ -75,7 +69,10 @@ void Step::begin() {
   if (options_.check_writes) write_check_ = std::make_unique<WriteCheck>(tape_);
   is_active_ = true;
   is_taped_ = options_.record || follower_.drops_anything();
-  if (is_taped_ && options_.script != nullptr) tape_.expect(options_.script->ops().size());
+  if (is_taped_ && options_.script != nullptr) {
+    tape_.expect(options_.script->ops().size());
+    handles_.reserve(options_.script->num_handles());
+  }
   allocator().set_observer(this, /*wants_blocks=*/options_.record);
   set_saved_tensor_factory(is_taped_ ? this : nullptr);
   enter_tap(this);
@@ -198,7 +195,7 @@ void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
                     c10::DispatchKeySet keys, torch::jit::Stack* stack) {
   if (watcher_ != nullptr) watcher_->reach_forward();
   const auto args = torch::jit::last(*stack, facts.num_args);
-  TapedOp& op = tape_.begin_op(handle, facts, args, follower_.may_replay_next());
+  TapedOp& op = tape_.begin_op(handle, facts, args);
   if (watcher_ != nullptr) watcher_->begin_forward(facts, args);
   count_foreign_blocks();
   if (facts.writes_any) {
@@ -319,7 +316,7 @@ std::unique_ptr<torch::autograd::SavedVariableHooks> Step::make_hooks() {
     return nullptr;
   }
   handles_alive_.come();
-  return SavedHandle::make(tape_.memory(), *this);
+  return SavedHandle::make(handle_memory_, *this);
 }
 
 void Step::pack(SavedHandle& handle, const at::Tensor& tensor) {
@@ -361,6 +358,7 @@ void Step::follow_backward_here() {
 // reads the view from it.
 bool Step::retains_gradient(const at::Tensor& tensor) const {
   const auto metas = metas_of(tensor);
+  if (std::none_of(metas.begin(), metas.end(), is_asked_to_retain)) return false;
   const bool is_view = metas[1] != nullptr;
   const std::uint64_t num_nodes = num_nodes_at_retained_write_ + (is_view ? 2 : 0);
   const bool may_be_written = at::sequence_number::peek() <= num_nodes;
@@ -379,14 +377,14 @@ bool Step::may_hold(const at::Tensor& tensor, ValueKey key) const {
   if (watcher_ != nullptr || !follower_.leaves_alone(key.block)) return false;
   const auto* meta = torch::autograd::impl::get_autograd_meta(tensor);
   if (meta == nullptr) return true;
-  return !is_from_newest_node(*meta) && at::sequence_number::peek() != num_nodes_at_last_op_;
+  const std::uint64_t num_nodes = at::sequence_number::peek();
+  const bool is_from_newest = meta->grad_fn_ && meta->grad_fn_->sequence_nr() + 1 >= num_nodes;
+  return !is_from_newest && num_nodes != num_nodes_at_last_op_;
 }
 
 void Step::manage(SavedHandle& handle, const at::Tensor& tensor) {
   handle.version.follow(tensor);
-  std::pmr::memory_resource& memory = tape_.memory();
-  void* const place = memory.allocate(sizeof(Geometry), alignof(Geometry));
-  handle.geometry = ::new (place) Geometry(geometry_of(tensor, memory));
+  handle.geometry = &tape_.geometry_of(tensor);
   handle.value = &tape_.value(handle.key);
   ValueState& value = *handle.value;
   tape_.add_handle(value);

@@ -13,6 +13,7 @@
 
 #include <limits>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <vector>
@@ -138,6 +139,8 @@ class Step final : public std::enable_shared_from_this<Step>,
   StepOptions options_;
   ForeignStorages* foreign_;
   Tape tape_;
+  // Of handles alone: backward reads them one after the other.
+  std::pmr::monotonic_buffer_resource handle_memory_{std::size_t{1} << 16};
   std::vector<SavedHandle*> handles_;  // by number; nullptr once gone
   Holders handles_alive_;
   std::shared_ptr<Step> kept_by_handles_;  // the step, once ended, while there are handles

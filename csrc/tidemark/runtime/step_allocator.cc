@@ -86,8 +86,7 @@ c10::DeleterFnPtr StepAllocator::enter(const void* key, Bytes bytes, c10::DataPt
   {
     std::lock_guard guard(lock_);
     id = next_id_++;
-    blocks_.insert_or_assign(
-        key, {id, bytes, is_counted, owner.release_context(), deleter, is_dataless});
+    blocks_.insert(key, {id, bytes, is_counted, owner.release_context(), deleter, is_dataless});
     if (is_counted) {
       add_live_block(bytes);
     } else if (unobserved == nullptr) {
@@ -102,7 +101,7 @@ c10::DeleterFnPtr StepAllocator::enter(const void* key, Bytes bytes, c10::DataPt
 
 void StepAllocator::stop_counting_dataless() {
   std::lock_guard guard(lock_);
-  blocks_.for_each([&](const void*, Block& block) {
+  blocks_.for_each([&](Block& block) {
     if (!block.is_dataless || !block.is_counted) return;
     block.is_counted = false;
     add_live_block(-block.bytes);
@@ -115,10 +114,9 @@ void StepAllocator::free_block(void* data) {
   Block block;
   {
     std::lock_guard guard(self.lock_);
-    const Block* known = self.blocks_.find(data);
-    TORCH_INTERNAL_ASSERT(known != nullptr, "tidemark: freed a block that is not ours");
+    const std::optional<Block> known = self.blocks_.take(data);
+    TORCH_INTERNAL_ASSERT(known, "tidemark: freed a block that is not ours");
     block = *known;
-    self.blocks_.erase(data);
     if (block.is_counted) self.add_live_block(-block.bytes);
     if (block.is_counted && self.observer_wants_blocks_ && !self.observes_this_thread()) {
       self.freed_elsewhere_.push_back({block.id, block.bytes});
@@ -176,7 +174,7 @@ std::vector<LiveBlock> StepAllocator::live_blocks() const {
   std::vector<LiveBlock> result;
   {
     std::lock_guard guard(lock_);
-    blocks_.for_each([&](const void*, const Block& block) {
+    blocks_.for_each([&](const Block& block) {
       if (block.is_counted) result.push_back({block.id, block.bytes});
     });
   }

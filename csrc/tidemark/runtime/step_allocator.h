@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "tidemark/base/bytes.h"
-#include "tidemark/base/pointer_map.h"
+#include "tidemark/base/record_map.h"
 #include "tidemark/base/spin_lock.h"
 
 namespace tidemark {
@@ -157,7 +157,7 @@ class StepAllocator final : public c10::Allocator {
   void add_live_block(Bytes bytes) noexcept;  // negative: one is gone
 
   mutable SpinLock lock_;
-  PointerMap<Block> blocks_;
+  RecordMap<Block> blocks_;
   c10::Allocator* under_ = nullptr;
   int num_users_ = 0;
   std::atomic<c10::Allocator*> step_memory_ = nullptr;

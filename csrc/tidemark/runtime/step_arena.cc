@@ -82,9 +82,16 @@ bool StepArena::can_serve(const Options& options) {
 // slots of what the last step left outside.
 bool StepArena::fits(Bytes limit) {
   if (limit == kNoLimit) return true;
-  if (excess(limit) > 0 && has_overlaps_) plan_two_steps(limit);
-  if (excess(limit) > 0 && !has_tried_all_) leave_out(limit);
-  missing_bytes_ = std::max<Bytes>(excess(limit), 0);
+  missing_bytes_ = excess(limit);
+  if (missing_bytes_ > 0 && has_overlaps_) {
+    plan_two_steps(limit);
+    missing_bytes_ = excess(limit);
+  }
+  if (missing_bytes_ > 0 && !has_tried_all_) {
+    leave_out(limit);
+    missing_bytes_ = excess(limit);
+  }
+  missing_bytes_ = std::max<Bytes>(missing_bytes_, 0);
   if (missing_bytes_ == 0) return true;
   const Bytes outside = limit + missing_bytes_ - plan_->height();
   why_not_ = "its height of " + format_bytes(plan_->height()) + " and " + format_bytes(outside) +

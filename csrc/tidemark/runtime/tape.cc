@@ -31,9 +31,12 @@ std::unique_ptr<GeneratorState> save_generator(const OpFacts& facts,
       state_of(*at::check_generator<at::CPUGeneratorImpl>(generator)));
 }
 
-// The args of a taped op hold no tensor: a list keeps its length, a tensor becomes None.
+bool is_tensor_or_none(const c10::IValue& arg) {
+  return arg.isNone() || (arg.isTensor() && arg.toTensor().defined());
+}
+
+// What is taped of an argument holds no tensor: a list of them keeps its length.
 c10::IValue without_tensors(const c10::IValue& arg) {
-  if (arg.isTensor()) return arg.toTensor().defined() ? c10::IValue() : arg;
   if (arg.isTensorList()) {
     c10::List<at::Tensor> list;
     list.resize(arg.toListRef().size());
@@ -45,6 +48,11 @@ c10::IValue without_tensors(const c10::IValue& arg) {
     return list;
   }
   return arg;
+}
+
+Bytes bytes_of(const TapedOp& op) {
+  return static_cast<Bytes>(sizeof(TapedOp) + op.tensors.size_bytes() + op.others.size_bytes() +
+                            (op.random ? sizeof(GeneratorState) : 0));
 }
 
 }  // namespace
@@ -80,47 +88,6 @@ void Ref::reset() noexcept {
   c10::Storage last = std::exchange(storage_, c10::Storage());
 }
 
-at::Tensor make_view(c10::Storage storage, const Geometry& geometry) {
-  c10::DispatchKeySet keys(c10::DispatchKey::CPU);
-  if (geometry.is_conj) keys = keys.add(c10::DispatchKey::Conjugate);
-  if (geometry.is_neg) keys = keys.add(c10::DispatchKey::Negative);
-  auto tensor = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), keys, geometry.dtype);
-  auto* impl = tensor.unsafeGetTensorImpl();
-  if (geometry.is_row_major) {
-    impl->set_sizes_contiguous(geometry.sizes());
-  } else {
-    impl->set_sizes_and_strides(geometry.sizes(), geometry.strides());
-  }
-  if (geometry.offset != 0) impl->set_storage_offset(geometry.offset);
-  if (geometry.is_wrapped_number) impl->set_wrapped_number(true);
-  return tensor;
-}
-
-Geometry geometry_of(const at::Tensor& tensor, std::pmr::memory_resource& memory) {
-  auto* impl = tensor.unsafeGetTensorImpl();
-  const auto sizes = impl->sizes();
-  const auto strides = impl->strides();
-  auto* dims = static_cast<std::int64_t*>(
-      memory.allocate(2 * sizes.size() * sizeof(std::int64_t), alignof(std::int64_t)));
-  Geometry geometry;
-  geometry.is_row_major = true;
-  std::int64_t row_major = 1;
-  for (std::size_t i = sizes.size(); i-- > 0;) {
-    dims[i] = sizes[i];
-    dims[sizes.size() + i] = strides[i];
-    geometry.is_row_major = geometry.is_row_major && strides[i] == row_major;
-    row_major *= std::max<std::int64_t>(sizes[i], 1);
-  }
-  geometry.dims = dims;
-  geometry.offset = impl->storage_offset();
-  geometry.ndim = static_cast<std::int32_t>(sizes.size());
-  geometry.dtype = impl->dtype();
-  geometry.is_conj = tensor.is_conj();
-  geometry.is_neg = tensor.is_neg();
-  geometry.is_wrapped_number = impl->is_wrapped_number();
-  return geometry;
-}
-
 void Tape::expect(std::size_t num_ops) {
   ops_.reserve(num_ops);
   by_forward_number_.reserve(num_ops);  // about one block per op
@@ -130,7 +97,6 @@ void Tape::expect(std::size_t num_ops) {
 SeenStorage* Tape::add_block(c10::StorageImpl* impl, bool is_source) {
   const auto index = static_cast<std::int32_t>(blocks_.size());
   SeenStorage& seen = storages_.emplace_back(impl, index, kNone);
-  by_storage_.insert_or_assign(impl, &seen);
   TapeBlock& block = blocks_.emplace_back();
   block.original = &seen;
   block.is_source = is_source;
@@ -147,31 +113,38 @@ SeenStorage* Tape::seen(const at::Tensor& tensor) {
 }
 
 ValueKey Tape::touch(const at::Tensor& tensor) {
-  SeenStorage* known = seen(tensor);
-  if (known == nullptr) known = add_block(storage_impl(tensor), true);
-  const std::int32_t version =
-      known->version == kNone ? blocks_[known->block].version : known->version;
-  return {known->block, version};
+  c10::StorageImpl* const storage = storage_impl(tensor);
+  SeenStorage*& known = by_storage_[storage];
+  if (known == nullptr) known = add_block(storage, true);
+  return key_of(*known);
 }
 
 ValueKey Tape::touch_to_write(const at::Tensor& tensor) {
-  SeenStorage* known = seen(tensor);
-  if (known != nullptr && known->version == kNone) {
+  c10::StorageImpl* const storage = storage_impl(tensor);
+  SeenStorage*& known = by_storage_[storage];
+  if (known == nullptr) {
+    known = add_block(storage, true);
+  } else if (known->version == kNone) {
     TapeBlock& block = blocks_[known->block];
     const bool knows_allocation = block.is_source || with_allocations_;
-    if (knows_allocation && StepAllocator::instance().id_of(*known->raw) != block.allocation) {
+    if (knows_allocation && StepAllocator::instance().id_of(*storage) != block.allocation) {
       block.is_resized = true;
-      add_block(known->raw, true);
+      known = add_block(storage, true);
     }
   }
-  return touch(tensor);
+  return key_of(*known);
+}
+
+ValueKey Tape::key_of(const SeenStorage& seen) const {
+  return {seen.block, seen.version == kNone ? blocks_[seen.block].version : seen.version};
 }
 
 ValueKey Tape::enter_result(const at::Tensor& tensor, std::int32_t writer, bool& is_new) {
-  SeenStorage* known = seen(tensor);
+  c10::StorageImpl* const storage = storage_impl(tensor);
+  SeenStorage*& known = by_storage_[storage];
   is_new = known == nullptr;
   if (is_new) {
-    known = add_block(storage_impl(tensor), false);
+    known = add_block(storage, false);
     blocks_[known->block].writers.push_back(writer);
   }
   return {known->block, blocks_[known->block].version};
@@ -179,17 +152,14 @@ ValueKey Tape::enter_result(const at::Tensor& tensor, std::int32_t writer, bool&
 
 SeenStorage* Tape::enter_restored(const c10::Storage& storage, ValueKey key) {
   c10::StorageImpl* impl = storage.unsafeGetStorageImpl();
-  if (SeenStorage** known = by_storage_.find(impl)) {
-    // A replay has written it on.
-    if ((*known)->version != kNone) {
-      (*known)->block = key.block;
-      (*known)->version = key.version;
-    }
-    return *known;
+  SeenStorage*& known = by_storage_[impl];
+  if (known == nullptr) {
+    known = &storages_.emplace_back(impl, key.block, key.version);
+  } else if (known->version != kNone) {  // a replay has written it on
+    known->block = key.block;
+    known->version = key.version;
   }
-  SeenStorage& seen = storages_.emplace_back(impl, key.block, key.version);
-  by_storage_.insert_or_assign(impl, &seen);
-  return &seen;
+  return known;
 }
 
 void Tape::number_by_forward_op(std::int32_t index) {
@@ -204,54 +174,70 @@ std::int32_t Tape::block_of_forward_number(std::int32_t number) const {
   return number >= 0 && number < size ? by_forward_number_[number] : kNone;
 }
 
-void Tape::note_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor,
+void Tape::note_tensor(TensorArg& arg, const OpFacts& facts, const at::Tensor& tensor,
                        bool captures) {
-  TensorArg& arg = op.tensors.emplace_back();
-  arg.position = static_cast<std::uint16_t>(position);
-  arg.list_index = static_cast<std::int16_t>(list_index);
-  arg.is_written = op.facts->writes[position] || op.facts->may_write_unannounced;
+  arg.is_written = facts.writes[arg.position] || facts.may_write_unannounced;
   arg.key = arg.is_written ? touch_to_write(tensor) : touch(tensor);
   number_by_forward_op(arg.key.block);
-  if (captures) arg.captured = &capture(tensor, blocks_[arg.key.block].is_source);
+  if (!captures) return;
+  arg.geometry = &geometry_of(tensor);
+  const bool is_given = blocks_[arg.key.block].is_source || arg.geometry->is_wrapped_number;
+  if (is_given) arg.given = &capture_given(tensor, *arg.geometry);
 }
 
-CapturedTensor& Tape::capture(const at::Tensor& tensor, bool is_source) {
-  CapturedTensor& captured = captured_tensors_.emplace_back();
-  captured.geometry = geometry_of(tensor, memory_);
+const GivenTensor& Tape::capture_given(const at::Tensor& tensor, const Geometry& geometry) {
+  captured_bytes_ += static_cast<Bytes>(sizeof(GivenTensor));
+  GivenTensor& given = given_.emplace_back();
   auto* impl = tensor.unsafeGetTensorImpl();
-  if (captured.geometry.is_wrapped_number) {
-    auto* number = static_cast<char*>(memory_.allocate(kNumberBytes));
-    std::memcpy(number, tensor.const_data_ptr(), std::min(kNumberBytes, tensor.nbytes()));
-    captured.number = number;
-  } else if (is_source && !impl->is_inference()) {
-    captured.version_counter = impl->version_counter();
-    captured.version = captured.version_counter.current_version();
+  if (geometry.is_wrapped_number) {
+    std::memcpy(given.number.data(), tensor.const_data_ptr(),
+                std::min(kNumberBytes, tensor.nbytes()));
+  } else if (!impl->is_inference()) {
+    given.version_counter = impl->version_counter();
+    given.version = given.version_counter.current_version();
   }
-  return captured;
+  return given;
 }
 
-void Tape::capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args) {
-  op.args.reserve(args.size());
-  for (const auto& arg : args) op.args.push_back(without_tensors(arg));
-  if (op.facts->draws_random) op.random = save_generator(*op.facts, args);
+void Tape::capture_others(TapedOp& op, at::ArrayRef<c10::IValue> args, std::size_t num_others) {
+  if (num_others == 0) return;
+  auto* others = allocate<OtherArg>(num_others);
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    if (is_tensor_or_none(args[i])) continue;
+    std::construct_at(others + op.others.size(), static_cast<std::uint16_t>(i),
+                      without_tensors(args[i]));
+    op.others = {others, op.others.size() + 1};
+  }
 }
 
 TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
-                        at::ArrayRef<c10::IValue> args, bool captures) {
-  captures = captures && facts.pinned.empty();
+                        at::ArrayRef<c10::IValue> args) {
+  const bool captures = facts.pinned.empty();
   const auto index = static_cast<std::int32_t>(ops_.size());
-  TapedOp& op = captures ? captured_.emplace_back(handle, facts, index, &memory_)
-                         : scratch_.emplace(handle, facts, index, &memory_);
+  TapedOp& op = captures ? captured_.emplace_back(handle, facts, index)
+                         : scratch_.emplace(handle, facts, index);
   ops_.push_back(captures ? &op : nullptr);
   op.grad_mode = c10::GradMode::is_enabled();
+  scratch_args_.clear();
+  std::size_t num_others = 0;
   for (std::size_t i = 0; i < args.size(); ++i) {
+    if (args[i].isNone()) continue;
+    num_others += static_cast<std::size_t>(!is_tensor_or_none(args[i]));
     visit_tensors(args[i], [&](int list_index, const at::Tensor& tensor) {
       if (is_plain(tensor)) {
-        note_tensor(op, i, list_index, tensor, captures);
+        TensorArg& arg = scratch_args_.emplace_back();
+        arg.position = static_cast<std::uint16_t>(i);
+        arg.list_index = static_cast<std::int16_t>(list_index);
+        note_tensor(arg, facts, tensor, captures);
       } else {
         op.pinned = "a tensor without a plain storage";
       }
     });
+  }
+  op.tensors = scratch_args_;
+  if (captures) {
+    auto* tensors = allocate<TensorArg>(op.tensors.size());
+    op.tensors = {tensors, std::uninitialized_copy(op.tensors.begin(), op.tensors.end(), tensors)};
   }
   if (is_training_batch_norm(facts, args)) {
     for (auto& arg : op.tensors) {
@@ -268,8 +254,12 @@ TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
     }
     if (block.is_foreign) op.pinned = "reads memory that an op of another library has written";
   }
-  op.is_replayable = captures && op.pinned.empty();
-  if (op.is_replayable) capture_args(op, args);
+  op.is_replayable = captures && !op.is_pinned();
+  if (op.is_replayable) {
+    capture_others(op, args, num_others);
+    if (facts.draws_random) op.random = save_generator(facts, args);
+  }
+  if (captures) captured_bytes_ += bytes_of(op);
   return op;
 }
 
@@ -322,13 +312,13 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
 
 bool Tape::lies_alike(const TapedOp& op, const at::Tensor& result) const {
   const TensorArg& self = op.tensors.front();
-  const Geometry& geometry = self.captured->geometry;
+  const Geometry& geometry = *self.geometry;
   const auto is_read_again = [&self](const TensorArg& arg) {
     return &arg != &self && arg.key.block == self.key.block;
   };
   return self.position == 0 && result.dtype() == geometry.dtype && !geometry.is_wrapped_number &&
-         !geometry.is_conj && !geometry.is_neg && !result.is_conj() && !result.is_neg() &&
-         geometry.offset == 0 && result.storage_offset() == 0 &&
+         geometry.marks.empty() && !result.is_conj() && !result.is_neg() && geometry.offset == 0 &&
+         result.storage_offset() == 0 &&
          static_cast<Bytes>(result.nbytes()) == blocks_[self.key.block].bytes &&
          result.nbytes() == result.storage().nbytes() && result.sizes() == geometry.sizes() &&
          result.strides() == geometry.strides() &&
@@ -340,7 +330,9 @@ void Tape::move_on(TapedOp& op, TensorArg& arg) {
   op.is_replayable = false;
   op.pinned = "changes the size of a storage";
   blocks_[arg.key.block].is_resized = true;
-  SeenStorage* seen = add_block(blocks_[arg.key.block].original->raw, false);
+  c10::StorageImpl* const storage = blocks_[arg.key.block].original->raw;
+  SeenStorage* seen = add_block(storage, false);
+  by_storage_[storage] = seen;
   blocks_[seen->block].writers.push_back(op.index);
   number_by_forward_op(seen->block);
   op.results.push_back({0, seen->block});  // never replayed: its position is not asked for
@@ -402,15 +394,9 @@ Ref Tape::find(ValueKey key) {
 }
 
 Bytes Tape::tape_bytes() const {
-  Bytes bytes = static_cast<Bytes>(blocks_.size() * (sizeof(TapeBlock) + sizeof(SeenStorage)) +
-                                   values_.size() * sizeof(ValueState));
-  for (std::size_t i = 0; i < captured_.size(); ++i) {
-    const TapedOp& op = captured_[i];
-    bytes += static_cast<Bytes>(sizeof(TapedOp) + op.args.size() * sizeof(c10::IValue) +
-                                op.tensors.size() * sizeof(CapturedTensor));
-    if (op.random) bytes += static_cast<Bytes>(sizeof(GeneratorState));
-  }
-  return bytes;
+  return captured_bytes_ +
+         static_cast<Bytes>(blocks_.size() * (sizeof(TapeBlock) + sizeof(SeenStorage)) +
+                            values_.size() * sizeof(ValueState) + geometries_.bytes());
 }
 
 }  // namespace tidemark

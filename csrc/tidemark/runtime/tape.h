@@ -18,16 +18,18 @@
 #include <c10/core/Storage.h>
 #include <c10/util/SmallVector.h>
 
+#include <array>
 #include <memory>
 #include <memory_resource>
 #include <optional>
-#include <string_view>
+#include <span>
 #include <vector>
 
 #include "tidemark/base/pointer_map.h"
 #include "tidemark/base/stable_vector.h"
 #include "tidemark/graph/graph.h"
 #include "tidemark/runtime/generator_state.h"
+#include "tidemark/runtime/geometry.h"
 #include "tidemark/runtime/step_allocator.h"
 #include "tidemark/trace/op_facts.h"
 
@@ -75,25 +77,6 @@ class Ref {
   SeenStorage* seen_ = nullptr;
 };
 
-// How a tensor lies in its storage. Points into the memory it was made with.
-struct Geometry {
-  const std::int64_t* dims = nullptr;  // ndim sizes, then ndim strides
-  std::int64_t offset = 0;
-  std::int32_t ndim = 0;
-  caffe2::TypeMeta dtype;
-  bool is_conj = false;
-  bool is_neg = false;
-  bool is_wrapped_number = false;
-  bool is_row_major = false;  // strides are what sizes alone would give
-
-  at::IntArrayRef sizes() const { return {dims, static_cast<std::size_t>(ndim)}; }
-  at::IntArrayRef strides() const { return {dims + ndim, static_cast<std::size_t>(ndim)}; }
-};
-
-// What it points to is laid into `memory`.
-Geometry geometry_of(const at::Tensor& tensor, std::pmr::memory_resource& memory);
-at::Tensor make_view(c10::Storage storage, const Geometry& geometry);
-
 // A tensor argument of a taped op.
 struct TensorArg {
   std::uint16_t position = 0;
@@ -101,17 +84,25 @@ struct TensorArg {
   bool is_written = false;
   bool is_unread_by_replay = false;  // running statistics of a training batch norm
   ValueKey key;
-  struct CapturedTensor* captured = nullptr;  // on the tape; only of ops that may run again
+  // Of ops that may run again, on the tape:
+  const Geometry* geometry = nullptr;
+  const struct GivenTensor* given = nullptr;  // nullptr: an op of the step has made it
 };
 
-// How to give an op its tensor argument once more.
-struct CapturedTensor {
-  Geometry geometry;
-  const char* number = nullptr;          // the bytes of a wrapped number, kNumberBytes of them
+inline constexpr std::size_t kNumberBytes = 16;
+
+// An argument that no op of the step has made.
+struct GivenTensor {
   c10::VariableVersion version_counter;  // of sources: a write elsewhere shows here
   std::uint32_t version = 0;
+  std::array<char, kNumberBytes> number{};  // the bytes of a wrapped number
 };
-inline constexpr std::size_t kNumberBytes = 16;
+
+// An argument of a taped op that is neither a tensor nor None; of lists of tensors, their length.
+struct OtherArg {
+  std::uint16_t position;
+  c10::IValue value;
+};
 
 struct OpResult {
   std::uint16_t index;  // among the tensors of all returns, lists flattened
@@ -119,20 +110,24 @@ struct OpResult {
 };
 
 struct TapedOp {
-  TapedOp(const c10::OperatorHandle& handle, const OpFacts& op_facts, std::int32_t op_index,
-          std::pmr::memory_resource* memory)
-      : op(handle), facts(&op_facts), index(op_index), pinned(op_facts.pinned), args(memory) {}
+  TapedOp(const c10::OperatorHandle& handle, const OpFacts& op_facts, std::int32_t op_index)
+      : op(handle), facts(&op_facts), index(op_index), pinned(op_facts.pinned.c_str()) {}
+  TapedOp(const TapedOp&) = delete;
+  TapedOp& operator=(const TapedOp&) = delete;
+  ~TapedOp() { std::destroy(others.begin(), others.end()); }
+  bool is_pinned() const { return *pinned != '\0'; }
+
   c10::OperatorHandle op;
   const OpFacts* facts;
   std::int32_t index;           // among the forward ops of the step
   bool is_replayable = false;   // args are taped and nothing forbids running it again
   bool can_write_over = false;  // its result lies as its first argument does: facts->in_place
   bool grad_mode = false;
-  std::string_view pinned;  // why not replayable; points to text that stays
+  const char* pinned;  // why not replayable, "" if it may be; text that stays
   Nanoseconds cost_ns = 0;
-  std::pmr::vector<c10::IValue> args;  // tensors left out
-  c10::SmallVector<TensorArg, 4> tensors;
-  c10::SmallVector<OpResult, 2> results;  // fresh storages only
+  std::span<TensorArg> tensors;
+  std::span<OtherArg> others;             // only of ops that may run again
+  c10::SmallVector<OpResult, 1> results;  // fresh storages only
   std::unique_ptr<GeneratorState> random;
 };
 
@@ -175,8 +170,8 @@ inline bool is_plain(const at::Tensor& tensor) {
       {DispatchKey::Python, DispatchKey::FuncTorchBatched, DispatchKey::FuncTorchGradWrapper,
        DispatchKey::Functionalize, DispatchKey::ZeroTensor, DispatchKey::MkldnnCPU,
        DispatchKey::Quantized, DispatchKey::NestedTensor});
-  const auto* impl = tensor.unsafeGetTensorImpl();
-  return !impl->key_set().has_any(wrappers) && impl->has_storage() &&
+  auto* impl = tensor.unsafeGetTensorImpl();
+  return !impl->key_set().has_any(wrappers) && impl->unsafe_storage() &&
          impl->layout() == at::kStrided && impl->device_type() == c10::kCPU;
 }
 
@@ -204,10 +199,10 @@ class Tape {
   // Enters a storage that a replay made for `key`.
   SeenStorage* enter_restored(const c10::Storage& storage, ValueKey key);
 
-  // Notes a forward op before it runs. `captures`: enough of it to run it again. The reference is
-  // good until the next begin_op unless the op is captured; then, as long as the tape.
+  // Notes a forward op before it runs, and enough of it to run it again unless it is pinned. The
+  // reference of a pinned one is good until the next begin_op, of others as long as the tape.
   TapedOp& begin_op(const c10::OperatorHandle& op, const OpFacts& facts,
-                    at::ArrayRef<c10::IValue> args, bool captures);
+                    at::ArrayRef<c10::IValue> args);
   // Notes the results and writes of the op that begin_op noted last.
   void end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns);
   // A write to `tensor` by an op that is not taped.
@@ -218,7 +213,7 @@ class Tape {
   bool is_resident(ValueKey key) { return static_cast<bool>(find(key)); }
 
   std::int64_t num_ops() const { return static_cast<std::int64_t>(ops_.size()); }
-  // nullptr if it was not captured.
+  // nullptr if it is pinned.
   const TapedOp* op(std::int32_t index) const { return ops_[index]; }
   TapeBlock& block(std::int32_t index) { return blocks_[index]; }
   std::int32_t num_blocks() const { return static_cast<std::int32_t>(blocks_.size()); }
@@ -237,22 +232,28 @@ class Tape {
   void add_handle(ValueState& value);
   void remove_handle(ValueState& value);
 
+  // Stays as long as the tape.
+  const Geometry& geometry_of(const at::Tensor& tensor) { return geometries_.of(tensor); }
+
   Bytes tape_bytes() const;
 
-  // For what is noted beside the tape and goes with it.
-  std::pmr::memory_resource& memory() { return memory_; }
-
  private:
+  ValueKey key_of(const SeenStorage& seen) const;  // what it shows now
+  // To be entered into by_storage_.
   SeenStorage* add_block(c10::StorageImpl* impl, bool is_source);
   // Whether `result`, all of a block of its own, lies as all of the first argument's block does.
   bool lies_alike(const TapedOp& op, const at::Tensor& result) const;
   // The storage of `arg` was given other memory by `op` (resize_, out=): a block of its own.
   void move_on(TapedOp& op, TensorArg& arg);
-  void note_tensor(TapedOp& op, std::size_t position, int list_index, const at::Tensor& tensor,
-                   bool captures);
+  // `arg` knows its place among the arguments.
+  void note_tensor(TensorArg& arg, const OpFacts& facts, const at::Tensor& tensor, bool captures);
   void keep_filled_unseen(TapeBlock& block);
-  CapturedTensor& capture(const at::Tensor& tensor, bool is_source);
-  void capture_args(TapedOp& op, at::ArrayRef<c10::IValue> args);
+  const GivenTensor& capture_given(const at::Tensor& tensor, const Geometry& geometry);
+  void capture_others(TapedOp& op, at::ArrayRef<c10::IValue> args, std::size_t num_others);
+  template <typename T>
+  T* allocate(std::size_t size) {
+    return static_cast<T*>(memory_.allocate(size * sizeof(T), alignof(T)));
+  }
 
   std::pmr::monotonic_buffer_resource memory_{std::size_t{1} << 16};
   bool with_allocations_;
@@ -261,9 +262,12 @@ class Tape {
   StableVector<TapeBlock> blocks_{&memory_};
   std::vector<std::int32_t> by_forward_number_;
   StableVector<TapedOp> captured_{&memory_};
-  StableVector<CapturedTensor> captured_tensors_{&memory_};
-  std::vector<TapedOp*> ops_;       // nullptr: not captured
-  std::optional<TapedOp> scratch_;  // the op that runs, if it is not captured
+  StableVector<GivenTensor> given_{&memory_};
+  GeometryTable geometries_{memory_};
+  std::vector<TapedOp*> ops_;            // nullptr: pinned
+  std::optional<TapedOp> scratch_;       // the op that runs, if it is pinned
+  std::vector<TensorArg> scratch_args_;  // of the op that runs
+  Bytes captured_bytes_ = 0;
   StableVector<ValueState> values_{&memory_};
   std::int64_t num_dropped_ = 0;
 };

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "tidemark/base/error.h"
+#include "tidemark/runtime/geometry.h"
 #include "tidemark/runtime/step_allocator.h"
 #include "tidemark/runtime/tape.h"
 #include "tidemark/trace/op_facts.h"
@@ -39,7 +40,7 @@ c10::Storage make_dataless_storage(std::size_t bytes) {
 at::Tensor place_on(c10::Storage& storage, const at::Tensor& described) {
   if (!storage) storage = make_dataless_storage(storage_of(described)->nbytes());
   std::pmr::monotonic_buffer_resource memory;
-  return make_view(storage, geometry_of(described, memory));
+  return make_view(storage, GeometryTable(memory).of(described));
 }
 
 // Returns `value` with every tensor in it replaced by change(tensor).

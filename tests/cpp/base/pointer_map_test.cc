@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <random>
 #include <unordered_map>
 
@@ -16,30 +17,39 @@ const void* address(std::uintptr_t number) {
 TEST(PointerMapTest, FindsNothingWhenEmpty) {
   PointerMap<int> map;
   EXPECT_EQ(map.find(address(1)), nullptr);
-  EXPECT_FALSE(map.erase(address(1)));
+  EXPECT_FALSE(map.take(address(1)));
   EXPECT_EQ(map.size(), 0u);
 }
 
 TEST(PointerMapTest, AssignsAgain) {
   PointerMap<int> map;
-  map.insert_or_assign(address(1), 7);
-  map.insert_or_assign(address(1), 8);
+  map[address(1)] = 7;
+  map[address(1)] = 8;
   EXPECT_EQ(*map.find(address(1)), 8);
   EXPECT_EQ(map.size(), 1u);
 }
 
 TEST(PointerMapTest, KeepsItsEntriesWhenRoomIsMade) {
   PointerMap<int> map;
-  for (int i = 1; i <= 20; ++i) map.insert_or_assign(address(i), i);
+  for (int i = 1; i <= 20; ++i) map[address(i)] = i;
   map.reserve(1000);
   EXPECT_EQ(map.size(), 20u);
   for (int i = 1; i <= 20; ++i) EXPECT_EQ(*map.find(address(i)), i);
   int* const first = map.find(address(1));
-  for (int i = 21; i <= 1000; ++i) map.insert_or_assign(address(i), i);
+  for (int i = 21; i <= 1000; ++i) map[address(i)] = i;
   EXPECT_EQ(map.find(address(1)), first);  // it did not grow again
 }
 
-// Few addresses and many operations: probe runs form, wrap around and are cut by erasing.
+// Free slots have no other key than nullptr.
+TEST(PointerMapTest, HasNothingAtNull) {
+  PointerMap<int> map;
+  map[address(1)] = 7;
+  EXPECT_EQ(map.find(nullptr), nullptr);
+  EXPECT_FALSE(map.take(nullptr));
+  EXPECT_EQ(map.size(), 1u);
+}
+
+// Few addresses and many operations: probe runs form, wrap around and are cut by taking.
 TEST(PointerMapTest, AgreesWithAStandardMapUnderRandomUse) {
   std::mt19937 random(7);
   PointerMap<int> map;
@@ -47,10 +57,11 @@ TEST(PointerMapTest, AgreesWithAStandardMapUnderRandomUse) {
   for (int i = 0; i < 20000; ++i) {
     const void* key = address(1 + random() % 96);
     if (random() % 2 == 0) {
-      map.insert_or_assign(key, i);
+      map[key] = i;
       expected[key] = i;
     } else {
-      EXPECT_EQ(map.erase(key), expected.erase(key) > 0);
+      const auto known = expected.extract(key);
+      EXPECT_EQ(map.take(key), known ? std::optional(known.mapped()) : std::nullopt);
     }
     ASSERT_EQ(map.size(), expected.size());
   }
