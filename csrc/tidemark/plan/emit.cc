@@ -203,6 +203,26 @@ std::vector<EventIndex> closure(const Problem& problem, std::vector<ValueIndex> 
   return {ops.begin(), ops.end()};
 }
 
+// Takes out the drops of values that nothing restores or keeps.
+std::vector<EventActions> without_releases(const Problem& problem,
+                                           std::vector<EventActions> actions) {
+  std::vector<char> is_wanted_again(problem.graph().values.size(), 0);
+  for (const EventActions& list : actions) {
+    for (const Action& action : list.actions) {
+      if (action.kind == ActionKind::kKeep) is_wanted_again[action.target] = 1;
+      if (action.kind != ActionKind::kReplay) continue;
+      for (ValueIndex v : problem.restores(action.target)) is_wanted_again[v] = 1;
+    }
+  }
+  for (EventActions& list : actions) {
+    std::erase_if(list.actions, [&](const Action& action) {
+      return action.kind == ActionKind::kDrop && !is_wanted_again[action.target];
+    });
+  }
+  std::erase_if(actions, [](const EventActions& list) { return list.actions.empty(); });
+  return actions;
+}
+
 }  // namespace
 
 std::vector<EventActions> emit(const Problem& problem, const Schedule& schedule) {
@@ -275,7 +295,15 @@ void prune(const Problem& problem, Schedule& schedule) {
 Plan make_plan(const Problem& problem, std::vector<EventActions> actions, std::string_view policy,
                Bytes budget) {
   const StepGraph& graph = problem.graph();
-  const Simulation simulation = simulate(graph, actions);
+  Simulation simulation = simulate(graph, actions);
+  std::vector<EventActions> fewer = without_releases(problem, actions);
+  if (fewer != actions) {
+    Simulation without = simulate(graph, fewer);
+    if (without.peak_bytes == simulation.peak_bytes) {
+      actions = std::move(fewer);
+      simulation = std::move(without);
+    }
+  }
   Plan plan;
   plan.policy = policy;
   plan.budget_bytes = budget;

@@ -39,7 +39,9 @@ TIDEMARK_API Schedule schedule_of_gaps(const Problem& problem, const std::vector
 // Removes the replays that nothing uses.
 TIDEMARK_API void prune(const Problem& problem, Schedule& schedule);
 
-// Returns the plan with these actions, its promises taken from the simulator.
+// Returns the plan with these actions, its promises taken from the simulator. If the peak is the
+// same without the drops of values that nobody wants again, it has none of them: a step has less to
+// do then.
 TIDEMARK_API Plan make_plan(const Problem& problem, std::vector<EventActions> actions,
                             std::string_view policy, Bytes budget);
 

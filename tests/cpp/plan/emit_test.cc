@@ -37,6 +37,30 @@ TEST(Emit, KeepsAnUnsavedInputFromItsMakingToTheReplay) {
   EXPECT_EQ(emit(Problem(graph), {{3, {2}}}).size(), 1U);
 }
 
+// The chain, but its handle outlives what reads the value: an op of so many bytes runs meanwhile.
+StepGraph chain_with_a_late_op(Bytes bytes) {
+  StepGraph graph = testing::chain();
+  graph.values[0].holds = {{0, 7}};
+  graph.values[1].handles = {{0, 1, 7}};
+  graph.values.push_back(testing::made(4, bytes, 5, {{5, 6}}));
+  graph.events.push_back(testing::op("late", Phase::kBackward, {0}, {4}));
+  graph.events.push_back(testing::op("end", Phase::kBackward, {0}, {}));
+  return graph;
+}
+
+TEST(MakePlan, DropsForGoodOnlyWhatThePeakWantsGone) {
+  for (const auto& [bytes, num_drops] : {std::pair{1, 0U}, std::pair{1000, 1U}}) {
+    const StepGraph graph = chain_with_a_late_op(bytes);
+    const Problem problem(graph);
+    const auto actions = emit(problem, {});
+    ASSERT_EQ(actions.size(), 1U);
+    const Plan plan = make_plan(problem, actions, "keep_all", 10'000);
+    EXPECT_EQ(plan.actions.size(), num_drops);
+    EXPECT_EQ(plan.peak_bytes, simulate(graph, actions).peak_bytes);
+    EXPECT_FALSE(validate(graph, plan));
+  }
+}
+
 TEST(Prune, RemovesReplaysThatNothingUses) {
   const StepGraph graph = testing::chain();
   Schedule schedule{{3, {0, 1}}};
