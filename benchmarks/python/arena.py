@@ -1,8 +1,8 @@
 """What an arena costs or saves: step times in turns beside stock torch with two mallocs, with A/A.
 
-Four processes per model train the same and take turns, step by step: stock torch twice with
-glibc's malloc as it is (their ratio is the A/A row), stock torch with a malloc that gives nothing
-back to the system, and planned steps served from an arena that drop nothing. The model `wide` is
+Four processes per model train the same and take turns: stock torch twice with glibc's malloc as it
+is (their ratio is the A/A row), stock torch with a malloc that gives nothing back to the system,
+and planned steps served from an arena that drop nothing. The model `wide` is
 made of blocks above 32 MiB, which glibc takes from the system and gives back every time.
 """
 

@@ -1,9 +1,9 @@
 """What a budget costs where it drops nothing or next to nothing: step times in turns, with A/A.
 
-Four processes per model train the same and take turns, step by step: stock torch twice (their
-ratio is the A/A row: what the machine's noise alone looks like), an unlimited budget, and a budget
-one allocation below the unplanned peak. Prints the ratio of median step times to stock torch's and
-the minor page faults per step. `--instructions` prints instructions per step instead, counted by
+Four processes per model train the same and take turns: stock torch twice (their ratio is the A/A
+row: what the machine's noise alone looks like), an unlimited budget, and a budget one allocation
+below the unplanned peak. Prints the ratio of median step times to stock torch's and the minor page
+faults per step. `--instructions` prints instructions per step instead, counted by
 callgrind: they are the same in every run. It counts the GPT on less data (in full it takes hours):
 what a budget adds depends on the number of ops alone.
 """

@@ -1,4 +1,9 @@
-"""Processes that train the same in turns, step by step, so that they share the machine's moods."""
+"""Processes that train the same in turns, so that they share the machine's moods.
+
+A turn is a few steps in a row, as a training loop makes them; the first, which finds the caches
+full of what the others left there, is not counted. Where a process lies in memory makes it a few
+percent faster or slower than its like, so that there are several sets of processes.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +29,10 @@ class _Sample(NamedTuple):
     most_resident: int  # bytes of the whole process so far
 
 
+_STEPS_PER_TURN = 10
+_NUM_SETS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """One way to run the steps."""
@@ -38,8 +47,8 @@ def stock(task: str) -> None:
     """Opens no budget."""
 
 
-def take_turns(task: str, modes: Sequence[Mode], steps: int) -> dict[str, list[_Sample]]:
-    """Returns the samples of each mode, one process each."""
+def take_turns(task: str, modes: Sequence[Mode], steps: int) -> dict[str, list[list[_Sample]]]:
+    """Returns the samples of each mode by turn, at least `steps` in all, by one process each."""
     context, connections = multiprocessing.get_context("spawn"), {}
     for mode in modes:
         connections[mode.name], theirs = context.Pipe()
@@ -49,32 +58,49 @@ def take_turns(task: str, modes: Sequence[Mode], steps: int) -> dict[str, list[_
         with _environment(mode.environment):
             process.start()
         theirs.close()
-    samples: dict[str, list[_Sample]] = {mode.name: [] for mode in modes}
-    for _ in range(steps):
+    turns: dict[str, list[list[_Sample]]] = {mode.name: [] for mode in modes}
+    for _ in range(-(-steps // (_STEPS_PER_TURN - 1))):
         for name, connection in connections.items():
-            connection.send(True)
-            samples[name].append(connection.recv())
+            connection.send(_STEPS_PER_TURN)
+            turns[name].append(connection.recv()[1:])
     for connection in connections.values():
         connection.close()
-    return samples
+    return turns
 
 
 def table_of_times(tasks: Sequence[str], modes: Sequence[Mode], steps: int) -> Table:
-    """Takes turns with every task; returns medians, and their ratio to the first mode's."""
+    """Takes turns with every task, `steps` in all.
+
+    Returns median times, and per mode how they compare to the first mode's of the same round of
+    turns: the median of a set's rounds; of the sets, the median and the lowest and the highest.
+    """
     ratio_to_first = f"to {modes[0].name}"
     table = Table("model", "mode", "step", ratio_to_first, "minor faults", "most resident")
     for task in tasks:
-        samples = take_turns(task, modes, steps)
-        medians = {
-            name: _Sample(*map(statistics.median, zip(*of_mode, strict=True)))
-            for name, of_mode in samples.items()
-        }
-        first = medians[modes[0].name].seconds
-        for name, (seconds, faults, _) in medians.items():
-            ratio = f"{100 * (seconds / first - 1):+.1f} %"
-            resident = tidemark.format_bytes(samples[name][-1].most_resident)
-            table.add_row(task, name, f"{1000 * seconds:.2f} ms", ratio, f"{faults:.0f}", resident)
+        sets = [take_turns(task, modes, steps // _NUM_SETS) for _ in range(_NUM_SETS)]
+        for mode in modes:
+            samples = [sample for turns in sets for turn in turns[mode.name] for sample in turn]
+            seconds, faults, resident = map(statistics.median, zip(*samples, strict=True))
+            slower = sorted(_slower(turns[mode.name], turns[modes[0].name]) for turns in sets)
+            table.add_row(
+                task,
+                mode.name,
+                f"{1000 * seconds:.2f} ms",
+                f"{statistics.median(slower):+.1f} % ({slower[0]:+.1f} to {slower[-1]:+.1f})",
+                f"{faults:.0f}",
+                tidemark.format_bytes(int(resident)),
+            )
     return table
+
+
+def _slower(turns: Sequence[Sequence[_Sample]], others: Sequence[Sequence[_Sample]]) -> float:
+    """Returns by how many percent `turns` are slower, round by round."""
+
+    def median_time(turn: Sequence[_Sample]) -> float:
+        return statistics.median(sample.seconds for sample in turn)
+
+    rounds = zip(turns, others, strict=True)
+    return 100 * (statistics.median(median_time(a) / median_time(b) for a, b in rounds) - 1)
 
 
 @contextlib.contextmanager
@@ -96,8 +122,8 @@ def _serve(
     for _ in range(warm_up_steps):
         run.advance()
     with contextlib.suppress(EOFError):
-        while connection.recv():
-            connection.send(_sample(run))
+        while True:
+            connection.send([_sample(run) for _ in range(connection.recv())])
 
 
 def _sample(run: Training) -> _Sample:
