@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <memory_resource>
 
+#include "tidemark/base/export.h"
+
 namespace tidemark {
 
 struct Geometry {
@@ -24,12 +26,12 @@ struct Geometry {
 };
 
 // The tensor that lies in `storage` like that.
-at::Tensor make_view(c10::Storage storage, const Geometry& geometry);
+TIDEMARK_API at::Tensor make_view(c10::Storage storage, const Geometry& geometry);
 
 // Notes geometries in a memory resource, and those that recur as a rule once.
 //
 // Not thread-safe.
-class GeometryTable {
+class TIDEMARK_API GeometryTable {
  public:
   // `memory` must outlive what is noted.
   explicit GeometryTable(std::pmr::memory_resource& memory) : memory_(memory) {}
