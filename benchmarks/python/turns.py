@@ -69,7 +69,7 @@ def take_turns(task: str, modes: Sequence[Mode], steps: int) -> dict[str, list[l
 
 
 def table_of_times(tasks: Sequence[str], modes: Sequence[Mode], steps: int) -> Table:
-    """Takes turns with every task, `steps` in all.
+    """Takes turns with every task, `steps` or a few more in all.
 
     Returns median times, and per mode how they compare to the first mode's of the same round of
     turns: the median of a set's rounds; of the sets, the median and the lowest and the highest.
@@ -77,7 +77,7 @@ def table_of_times(tasks: Sequence[str], modes: Sequence[Mode], steps: int) -> T
     ratio_to_first = f"to {modes[0].name}"
     table = Table("model", "mode", "step", ratio_to_first, "minor faults", "most resident")
     for task in tasks:
-        sets = [take_turns(task, modes, steps // _NUM_SETS) for _ in range(_NUM_SETS)]
+        sets = [take_turns(task, modes, -(-steps // _NUM_SETS)) for _ in range(_NUM_SETS)]
         for mode in modes:
             samples = [sample for turns in sets for turn in turns[mode.name] for sample in turn]
             seconds, faults, resident = map(statistics.median, zip(*samples, strict=True))

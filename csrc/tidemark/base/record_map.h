@@ -1,7 +1,8 @@
 // RecordMap: a PointerMap to records that come and go, for paths that run once per allocation.
 //
 // The table holds numbers alone, so that looking up touches little memory; a record that comes
-// takes the place of the one that went last, which is still in the caches.
+// takes the place of the one that went last, which is still in the caches. Records move when the
+// map grows: keep no pointer to one across an insert.
 //
 // Not thread-safe.
 #pragma once

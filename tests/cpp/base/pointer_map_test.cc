@@ -6,13 +6,12 @@
 #include <random>
 #include <unordered_map>
 
+#include "base/address.h"
+
 namespace tidemark {
 namespace {
 
-const void* address(std::uintptr_t number) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): never read
-  return reinterpret_cast<const void*>(number * 64);
-}
+using testing::address;
 
 TEST(PointerMapTest, FindsNothingWhenEmpty) {
   PointerMap<int> map;

@@ -6,13 +6,12 @@
 #include <random>
 #include <set>
 
+#include "base/address.h"
+
 namespace tidemark {
 namespace {
 
-const void* address(std::uintptr_t number) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): never read
-  return reinterpret_cast<const void*>(number * 64);
-}
+using testing::address;
 
 TEST(RecordMapTest, FindsNothingAtNull) {
   RecordMap<int> map;
