@@ -2,7 +2,8 @@
 
 A turn is a few steps in a row, as a training loop makes them; the first, which finds the caches
 full of what the others left there, is not counted. Where a process lies in memory makes it a few
-percent faster or slower than its like, so that there are several sets of processes.
+percent faster or slower than its like, so that there are several sets of processes. All run on one
+core, as its neighbours may be slower.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ def _serve(
     connection: Connection, task: str, open_budget: Callable[[str], Any], warm_up_steps: int
 ) -> None:
     torch.set_num_threads(1)
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     run = Training(task, open_budget(task))
     for _ in range(warm_up_steps):
         run.advance()
