@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,8 @@ namespace tidemark {
 
 using Bytes = std::int64_t;        // A size in bytes; never KiB.
 using Nanoseconds = std::int64_t;  // A duration in nanoseconds.
+
+inline constexpr Bytes kUnlimited = std::numeric_limits<Bytes>::max();  // A budget that is none.
 
 constexpr Bytes kib(std::int64_t n) noexcept { return n << 10; }
 constexpr Bytes mib(std::int64_t n) noexcept { return n << 20; }

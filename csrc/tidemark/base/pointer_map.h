@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "tidemark/base/export.h"
+
 namespace tidemark {
 
 template <typename Value>
@@ -65,28 +67,13 @@ class PointerMap {
     for (std::size_t i = next(hole); slots_[i].key != nullptr; i = next(i)) {
       // What probes from behind the hole on stays; everything else may move into it.
       const std::size_t home = home_of(slots_[i].key);
-      const bool stays = hole < i ? (hole < home && home <= i) : (hole < home || home <= i);
-      if (stays) continue;
+      if (((i - home) & mask_) < ((i - hole) & mask_)) continue;
       slots_[hole] = std::move(slots_[i]);
       hole = i;
     }
     slots_[hole] = {};
     --size_;
     return taken;
-  }
-
-  // Calls visit(key, value) for every entry, in no order.
-  template <typename Visitor>
-  void for_each(Visitor&& visit) const {
-    for (const Slot& slot : slots_) {
-      if (slot.key != nullptr) visit(slot.key, slot.value);
-    }
-  }
-  template <typename Visitor>
-  void for_each(Visitor&& visit) {
-    for (Slot& slot : slots_) {
-      if (slot.key != nullptr) visit(slot.key, slot.value);
-    }
   }
 
  private:
@@ -102,7 +89,7 @@ class PointerMap {
   std::size_t next(std::size_t i) const noexcept { return (i + 1) & mask_; }
 
   // `num_slots`: a power of two.
-  void move_to(std::size_t num_slots) {
+  TIDEMARK_RARE void move_to(std::size_t num_slots) {
     std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(num_slots));
     mask_ = num_slots - 1;
     shift_ = std::countl_zero(mask_);

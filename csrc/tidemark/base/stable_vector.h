@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "tidemark/base/export.h"
+
 namespace tidemark {
 
 template <typename T>
@@ -34,9 +36,7 @@ class StableVector {
 
   template <typename... Args>
   T& emplace_back(Args&&... args) {
-    if (size_ == chunks_.size() * kChunkSize) {
-      chunks_.push_back(static_cast<T*>(memory_->allocate(kChunkSize * sizeof(T), alignof(T))));
-    }
+    if (size_ == chunks_.size() * kChunkSize) add_chunk();
     T& element = *std::construct_at(&(*this)[size_], std::forward<Args>(args)...);
     ++size_;
     return element;
@@ -49,6 +49,10 @@ class StableVector {
   }
 
  private:
+  TIDEMARK_RARE void add_chunk() {
+    chunks_.push_back(static_cast<T*>(memory_->allocate(kChunkSize * sizeof(T), alignof(T))));
+  }
+
   static constexpr int kShift = 5;
   static constexpr std::size_t kChunkSize = std::size_t{1} << kShift;
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <limits>
 #include <stdexcept>
 
 #include "tidemark/runtime/debug.h"
@@ -42,14 +41,14 @@ void Inference::enter() {
     throw std::logic_error("tidemark: inference inside a step or another call; leave that before");
   }
   if (!is_debugging()) allocator().set_step_memory(this);
-  allocator().set_observer(this, /*wants_blocks=*/false);
+  allocator().set_observer(this);
   is_in_call_ = true;
 }
 
 void Inference::leave(bool aborted) {
   if (!is_in_call_) throw std::logic_error("tidemark: no call to leave");
   is_in_call_ = false;
-  allocator().set_observer(nullptr, false);
+  allocator().set_observer(nullptr);
   allocator().set_step_memory(nullptr);
   if (!has_begun_) return;
   has_begun_ = false;
@@ -61,8 +60,8 @@ void Inference::leave(bool aborted) {
 c10::DataPtr Inference::allocate(std::size_t bytes) {
   Form& form = form_of(static_cast<Bytes>(bytes));
   has_begun_ = true;
-  c10::Allocator* const memory = form.arena.begin_step(
-      {.is_debugging = options_.poison, .limit = std::numeric_limits<Bytes>::max()});
+  c10::Allocator* const memory =
+      form.arena.begin_step({.is_debugging = options_.poison, .limit = kUnlimited});
   allocator().set_step_memory(memory);
   return (memory != nullptr ? *memory : allocator().under()).allocate(bytes);
 }

@@ -41,8 +41,6 @@
 
 namespace tidemark {
 
-inline constexpr Bytes kUnlimited = std::numeric_limits<Bytes>::max();
-
 struct MemoryBudgetOptions {
   std::string policy = "auto";
   double time_limit_s = 10.0;

@@ -22,18 +22,6 @@ std::uint64_t shape_hash(at::ArrayRef<c10::IValue> returns) {
   return hash;
 }
 
-std::uint64_t flow_hash(Tape& tape, const TapedOp& op) {
-  std::uint64_t hash = op.facts->name_hash;
-  c10::SmallVector<std::int32_t, 8> seen;
-  for (const auto& arg : op.tensors) {
-    const std::int32_t number = tape.block(arg.key.block).forward_number;
-    if (std::find(seen.begin(), seen.end(), number) != seen.end()) continue;
-    seen.push_back(number);
-    hash = hash_int(hash, number);
-  }
-  return hash;
-}
-
 // Whether the plan acts within so many first ops and unpacks.
 bool acts_before(const PlanScript& script, std::size_t num_ops, std::size_t num_unpacks) {
   auto acts = [](const auto& events, std::size_t size) {
@@ -41,6 +29,13 @@ bool acts_before(const PlanScript& script, std::size_t num_ops, std::size_t num_
     return std::any_of(events.begin(), end, [](const auto& event) { return event.actions; });
   };
   return acts(script.ops(), num_ops) || acts(script.unpacks(), num_unpacks);
+}
+
+// The first as a rule.
+bool is_unpacked_by(const ExpectedUnpack& event, const SavedHandle& handle) {
+  const auto& numbers = event.handles;
+  return (!numbers.empty() && numbers.front() == handle.number) ||
+         std::find(numbers.begin(), numbers.end(), handle.number) != numbers.end();
 }
 
 // Whether the plan keeps what no handle needs: dropping it only lets it go.
@@ -119,28 +114,40 @@ ValueKey PlanFollower::key_of(ValueIndex value) const {
 }
 
 void PlanFollower::op_ended(const TapedOp& op, at::ArrayRef<c10::IValue> returns) {
-  compare(*op.facts, {op.facts->name_hash, flow_hash(tape_, op), shape_hash(returns)});
-  if (!is_following_) return;
+  const ExpectedOp* expected = expected_op();
+  const std::uint64_t shape = shape_hash(returns);
+  if (expected == nullptr || expected->flow_hash != op.flow_hash || expected->shape_hash != shape) {
+    note_difference(*op.facts, {op.facts->name_hash, op.flow_hash, shape});
+    if (!is_following_) return;
+  }
   const EventActions* actions = script_->ops()[next_op_++].actions;
   if (actions != nullptr) act(*actions, {});
 }
 
 void PlanFollower::untaped_op_ended(const OpFacts& facts, at::ArrayRef<c10::IValue> returns) {
-  compare(facts, {facts.name_hash, std::nullopt, shape_hash(returns)});
+  const ExpectedOp* expected = expected_op();
+  const std::uint64_t shape = shape_hash(returns);
+  if (expected == nullptr || expected->name_hash != facts.name_hash ||
+      expected->shape_hash != shape) {
+    note_difference(facts, {facts.name_hash, std::nullopt, shape});
+  }
   ++next_op_;
 }
 
-void PlanFollower::compare(const OpFacts& facts, const OpHashes& hashes) {
-  const std::size_t index = next_op_;
+const ExpectedOp* PlanFollower::expected_op() const {
   const auto& ops = script_->ops();
+  return next_op_ < ops.size() ? &ops[next_op_] : nullptr;
+}
+
+void PlanFollower::note_difference(const OpFacts& facts, const OpHashes& hashes) {
+  if (switch_script(hashes)) return;
+  const ExpectedOp* expected = expected_op();
   const bool is_same_flow =
-      index < ops.size() &&
-      (hashes.flow ? ops[index].flow_hash == *hashes.flow : ops[index].name_hash == hashes.name);
-  const bool is_same_shape = index < ops.size() && ops[index].shape_hash == hashes.shape;
-  if ((is_same_flow && is_same_shape) || switch_script(hashes)) return;
-  const std::string where = "forward op " + std::to_string(index) + " (" + facts.name + ")";
+      expected != nullptr &&
+      (hashes.flow ? expected->flow_hash == *hashes.flow : expected->name_hash == hashes.name);
+  const std::string where = "forward op " + std::to_string(next_op_) + " (" + facts.name + ")";
   if (kind_ == StepKind::kPlanned) {
-    unknown_form_ = UnknownForm{script_, index, hashes.name, hashes.shape};
+    unknown_form_ = UnknownForm{script_, next_op_, hashes.name, hashes.shape};
   }
   if (!is_same_flow) {
     return differ(StepKind::kDiverged, where + ": another op or other inputs were planned");
@@ -183,16 +190,10 @@ void PlanFollower::step_ended() {
 
 void PlanFollower::before_unpack(const SavedHandle& first) {
   const auto& expected = script_->unpacks();
-  auto where = [this] { return "unpack " + std::to_string(next_unpack_); };
-  if (next_unpack_ >= expected.size()) {
-    return differ(StepKind::kDiverged, where() + ": the planned step had no further one");
+  if (next_unpack_ >= expected.size() || !is_unpacked_by(expected[next_unpack_], first)) {
+    return note_other_unpack(first);
   }
-  const ExpectedUnpack& event = expected[next_unpack_];
-  if (std::find(event.handles.begin(), event.handles.end(), first.number) == event.handles.end()) {
-    return differ(StepKind::kDiverged, where() + ": saved tensor " + std::to_string(first.number) +
-                                           " was not planned here");
-  }
-  ++next_unpack_;
+  const ExpectedUnpack& event = expected[next_unpack_++];
   c10::SmallVector<SavedHandle*, 8> served;
   for (HandleNumber number : event.handles) {
     const bool is_known = number >= 0 && number < std::ssize(handles_);
@@ -208,6 +209,15 @@ void PlanFollower::before_unpack(const SavedHandle& first) {
     ValueState& value = *handle->value;
     if (!value.kept && !value.serving) value.serving = tape_.find(value.key);
   }
+}
+
+void PlanFollower::note_other_unpack(const SavedHandle& first) {
+  const std::string where = "unpack " + std::to_string(next_unpack_);
+  if (next_unpack_ >= script_->unpacks().size()) {
+    return differ(StepKind::kDiverged, where + ": the planned step had no further one");
+  }
+  differ(StepKind::kDiverged,
+         where + ": saved tensor " + std::to_string(first.number) + " was not planned here");
 }
 
 void PlanFollower::act(const EventActions& actions, c10::ArrayRef<SavedHandle*> served) {

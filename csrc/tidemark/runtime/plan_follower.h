@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tidemark/base/export.h"
 #include "tidemark/runtime/plan_script.h"
 #include "tidemark/runtime/replay.h"
 #include "tidemark/runtime/tape.h"
@@ -85,9 +86,14 @@ class PlanFollower {
     std::optional<std::uint64_t> flow;
     std::uint64_t shape;
   };
-  void compare(const OpFacts& facts, const OpHashes& hashes);
+  // nullptr: the step was to have ended.
+  const ExpectedOp* expected_op() const;
+  // The op that has ended is not the expected one.
+  TIDEMARK_RARE void note_difference(const OpFacts& facts, const OpHashes& hashes);
   bool switch_script(const OpHashes& hashes);
   bool can_take_over(const PlanScript& other) const;
+  // A tensor is unpacked that was not to be unpacked here.
+  TIDEMARK_RARE void note_other_unpack(const SavedHandle& first);
   void act(const EventActions& actions, c10::ArrayRef<SavedHandle*> served);
   std::vector<Action> possible_part(const std::vector<Action>& asked);
   void execute(const std::vector<Action>& actions, c10::ArrayRef<SavedHandle*> served);

@@ -100,7 +100,7 @@ class ReplayRun {
     const bool writes_over = op.can_write_over && is_spent(op.tensors.front().key);
     std::vector<Written> written;
     for (const auto& arg : op.tensors) put_arg(op, arg, stack, written);
-    call(op, writes_over ? *op.facts->in_place : op.op, stack);
+    call(op, writes_over ? *op.facts->in_place : op.facts->op, stack);
     keep_results(op, stack);
     for (auto& [key, storage] : written) keep_if_wanted(key, std::move(storage));
   }
@@ -181,7 +181,7 @@ class ReplayRun {
 
   void keep_results(const TapedOp& op, torch::jit::Stack& stack) {
     std::uint16_t flat = 0;
-    for (const auto& value : torch::jit::last(stack, op.facts->num_returns)) {
+    for (const auto& value : results(*op.facts, stack)) {
       visit_tensors(value, [&](int, const at::Tensor& tensor) {
         const std::uint16_t index = flat++;
         for (const auto& result : op.results) {

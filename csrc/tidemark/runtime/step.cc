@@ -73,7 +73,7 @@ void Step::begin() {
     tape_.expect(options_.script->ops().size());
     handles_.reserve(options_.script->num_handles());
   }
-  allocator().set_observer(this, /*wants_blocks=*/options_.record);
+  allocator().set_observer(this, /*wants_blocks=*/options_.record, options_.limit);
   set_saved_tensor_factory(is_taped_ ? this : nullptr);
   enter_tap(this);
 }
@@ -129,7 +129,7 @@ StepOutcome Step::end(bool aborted) {
   follower_.set_recorder(nullptr);
   watcher_.reset();
   options_.find_place = nullptr;  // Python's; saved tensors may keep the step beyond its exit
-  allocator().set_observer(nullptr, false);
+  allocator().set_observer(nullptr);
   is_active_ = false;
   return outcome;
 }
@@ -154,7 +154,7 @@ void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
   if (facts.is_view) return run_op(op, keys, stack);
   if (in_backward) return backward_op(op, facts, keys, stack);
   num_nodes_at_last_op_ = at::sequence_number::peek();
-  if (facts.writes_any && writes_retained(facts, torch::jit::last(*stack, facts.num_args))) {
+  if (facts.writes_any && writes_retained(facts, arguments(facts, *stack))) {
     num_nodes_at_retained_write_ = num_nodes_at_last_op_;
   }
   // Once the plan has nothing left to do, what the optimizer runs need not be taped.
@@ -165,12 +165,12 @@ void Step::on_op(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
 
 void Step::untaped_op(const c10::OperatorHandle& op, const OpFacts& facts, c10::DispatchKeySet keys,
                       torch::jit::Stack* stack) {
-  const auto args = torch::jit::last(*stack, facts.num_args);
+  const auto args = arguments(facts, *stack);
   count_foreign_args(args);
   if (facts.writes_any) note_writes(facts, args);
   run_op(op, keys, stack);
   if (!follower_.is_following()) return;
-  follower_.untaped_op_ended(facts, torch::jit::last(*stack, facts.num_returns));
+  follower_.untaped_op_ended(facts, results(facts, *stack));
   if (!is_taped_ && follower_.kind() != StepKind::kPlanned) tape_from_here();
   if (options_.may_leave_tail && follower_.is_in_tail()) leave_tail();
 }
@@ -194,8 +194,8 @@ void Step::leave_tail() {
 void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
                     c10::DispatchKeySet keys, torch::jit::Stack* stack) {
   if (watcher_ != nullptr) watcher_->reach_forward();
-  const auto args = torch::jit::last(*stack, facts.num_args);
-  TapedOp& op = tape_.begin_op(handle, facts, args);
+  const auto args = arguments(facts, *stack);
+  TapedOp& op = tape_.begin_op(facts, args);
   if (watcher_ != nullptr) watcher_->begin_forward(facts, args);
   count_foreign_blocks();
   if (facts.writes_any) {
@@ -208,7 +208,7 @@ void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
   } else {
     run_op(handle, keys, stack);
   }
-  const auto returns = torch::jit::last(*stack, facts.num_returns);
+  const auto returns = results(facts, *stack);
   tape_.end_op(op, returns);
   if (write_check_ != nullptr) write_check_->after_op(facts, returns);
   if (watcher_ != nullptr) watcher_->end_forward(op, returns);
@@ -219,12 +219,12 @@ void Step::taped_op(const c10::OperatorHandle& handle, const OpFacts& facts,
 
 void Step::backward_op(const c10::OperatorHandle& op, const OpFacts& facts,
                        c10::DispatchKeySet keys, torch::jit::Stack* stack) {
-  watcher_->begin_backward(facts, torch::jit::last(*stack, facts.num_args));
-  if (facts.writes_any) note_writes(facts, torch::jit::last(*stack, facts.num_args));
+  watcher_->begin_backward(facts, arguments(facts, *stack));
+  if (facts.writes_any) note_writes(facts, arguments(facts, *stack));
   count_foreign_blocks();
-  if (write_check_ != nullptr) check_before_op(facts, torch::jit::last(*stack, facts.num_args));
+  if (write_check_ != nullptr) check_before_op(facts, arguments(facts, *stack));
   const Nanoseconds cost_ns = watcher_->run(op, facts, keys, stack);
-  const auto returns = torch::jit::last(*stack, facts.num_returns);
+  const auto returns = results(facts, *stack);
   watcher_->end_backward(returns, cost_ns);
   if (write_check_ != nullptr) write_check_->after_op(facts, returns);
 }
@@ -358,7 +358,12 @@ void Step::follow_backward_here() {
 // reads the view from it.
 bool Step::retains_gradient(const at::Tensor& tensor) const {
   const auto metas = metas_of(tensor);
-  if (std::none_of(metas.begin(), metas.end(), is_asked_to_retain)) return false;
+  const bool is_asked = is_asked_to_retain(metas[0]) || is_asked_to_retain(metas[1]);
+  return is_asked && retains_asked_gradient(tensor);
+}
+
+bool Step::retains_asked_gradient(const at::Tensor& tensor) const {
+  const auto metas = metas_of(tensor);
   const bool is_view = metas[1] != nullptr;
   const std::uint64_t num_nodes = num_nodes_at_retained_write_ + (is_view ? 2 : 0);
   const bool may_be_written = at::sequence_number::peek() <= num_nodes;
@@ -411,13 +416,10 @@ at::Tensor Step::unpack(SavedHandle& handle) {
   if (is_active_ && (is_away_ || !allocator().observes_this_thread()) && is_in_backward()) {
     follow_backward_here();
   }
-  if (watcher_ == nullptr) {
-    if (is_active_) leave_tap_for_node();  // nobody looks at ops of backward
-  } else {
-    note_freed_elsewhere();
-    const auto node = torch::autograd::get_current_node();
-    watcher_->recorder().unpack(handle.number, node.get(),
-                                node ? node->name() : "outside backward");
+  if (watcher_ != nullptr) {
+    record_unpack(handle);
+  } else if (is_active_) {
+    leave_tap_for_node();  // nobody looks at ops of backward
   }
   if (is_active_ && follower_.is_following() && !handle.is_pending) {
     follower_.before_unpack(handle);
@@ -439,6 +441,12 @@ at::Tensor Step::unpack(SavedHandle& handle) {
     if (--value.num_pending == 0) value.serving.reset();
   }
   return tensor;
+}
+
+void Step::record_unpack(const SavedHandle& handle) {
+  note_freed_elsewhere();
+  const auto node = torch::autograd::get_current_node();
+  watcher_->recorder().unpack(handle.number, node.get(), node ? node->name() : "outside backward");
 }
 
 // A block that an op has written since is served as it is, and autograd judges that.

@@ -11,13 +11,13 @@
 
 #include <torch/csrc/autograd/saved_variable_hooks.h>
 
-#include <limits>
 #include <memory>
 #include <memory_resource>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tidemark/base/export.h"
 #include "tidemark/base/holders.h"
 #include "tidemark/runtime/backward_turns.h"
 #include "tidemark/runtime/budget_exceeded.h"
@@ -34,7 +34,7 @@
 namespace tidemark {
 
 struct StepOptions {
-  Bytes limit = std::numeric_limits<Bytes>::max();
+  Bytes limit = kUnlimited;
   std::shared_ptr<const PlanScript> script;  // nullptr: none to follow
   // Further scripts that begin alike; followed from the first op on where `script` differs.
   std::vector<std::shared_ptr<const PlanScript>> alternatives;
@@ -94,11 +94,13 @@ class Step final : public std::enable_shared_from_this<Step>,
 
   void pack(SavedHandle& handle, const at::Tensor& tensor);
   at::Tensor unpack(SavedHandle& handle);
-  void follow_backward_here();
+  TIDEMARK_RARE void record_unpack(const SavedHandle& handle);
+  TIDEMARK_RARE void follow_backward_here();
   void release(SavedHandle& handle) noexcept;
   // Destroys the step with the last handle, if nobody else holds it.
   void destroyed_handle() noexcept;
   bool retains_gradient(const at::Tensor& tensor) const;
+  TIDEMARK_RARE bool retains_asked_gradient(const at::Tensor& tensor) const;
   bool may_hold(const at::Tensor& tensor, ValueKey key) const;
   void manage(SavedHandle& handle, const at::Tensor& tensor);
   void manage_all();
@@ -120,7 +122,10 @@ class Step final : public std::enable_shared_from_this<Step>,
 
   void note_freed_elsewhere();
   void count_foreign_args(at::ArrayRef<c10::IValue> args);
-  void count_foreign_blocks();
+  void count_foreign_blocks() {
+    if (num_sources_counted_ < tape_.num_sources()) count_foreign_sources();
+  }
+  TIDEMARK_RARE void count_foreign_sources();
   void count_foreign(c10::StorageImpl* storage);
   Bytes missing_bytes(Bytes bytes) const;
   Bytes promised_bytes() const;
@@ -158,6 +163,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   // When the last op began that wrote a tensor whose gradient is retained.
   std::uint64_t num_nodes_at_retained_write_ = 0;
   std::int32_t num_blocks_counted_ = 0;
+  std::int32_t num_sources_counted_ = 0;  // of them
   AllocationId first_allocation_ = 0;
   Bytes entry_bytes_ = 0;
   Bytes foreign_bytes_ = 0;   // first touched in this step

@@ -10,10 +10,17 @@
 
 namespace tidemark {
 
-StepAllocator& StepAllocator::instance() {
-  static auto* allocator = new StepAllocator;  // immortal: StorageImpl keeps pointers to it
-  return *allocator;
-}
+struct StepAllocator::Immortal {
+  union {
+    StepAllocator allocator;
+  };
+  constexpr Immortal() : allocator() {}
+  ~Immortal() {}  // NOLINT(modernize-use-equals-default): does not destroy it
+  static Immortal only;
+};
+
+constinit StepAllocator::Immortal StepAllocator::Immortal::only;
+constinit StepAllocator& StepAllocator::instance_ = Immortal::only.allocator;
 
 void StepAllocator::acquire() {
   std::lock_guard guard(lock_);
@@ -30,13 +37,19 @@ void StepAllocator::release() {
   if (c10::GetAllocator(c10::kCPU) == this) c10::SetAllocator(c10::kCPU, under_, 1);
 }
 
-void StepAllocator::set_observer(StepObserver* observer, bool wants_blocks) {
+void StepAllocator::set_observer(StepObserver* observer, bool wants_blocks, Bytes limit) {
   std::lock_guard guard(lock_);
   observer_wants_blocks_ = wants_blocks;
+  limit_ = limit;
   freed_elsewhere_.clear();
   has_freed_elsewhere_ = false;
-  observer_thread_ = std::this_thread::get_id();
+  observer_thread_ = this_thread();
   observer_ = observer;
+}
+
+bool StepAllocator::must_ask(Bytes bytes) const noexcept {
+  return observer_wants_blocks_.load(std::memory_order_relaxed) ||
+         bytes > limit_.load(std::memory_order_relaxed) - live_bytes();
 }
 
 void StepAllocator::add_live(Bytes bytes) noexcept {
@@ -45,23 +58,38 @@ void StepAllocator::add_live(Bytes bytes) noexcept {
   peak_ = std::max(peak_, live);
 }
 
+// The sum of the hashes does not depend on the order in which blocks come and go.
 void StepAllocator::add_live_block(Bytes bytes) noexcept {
   add_live(bytes);
-  // A sum does not depend on the order in which blocks come and go.
-  const std::uint64_t hash = hash_int(kHashSeed, std::abs(bytes));
-  live_sizes_hash_ += bytes > 0 ? hash : -hash;
+  live_sizes_hash_ += hash_int(kHashSeed, bytes);
+}
+
+void StepAllocator::remove_live_block(Bytes bytes) noexcept {
+  add_live(-bytes);
+  live_sizes_hash_ -= hash_int(kHashSeed, bytes);
+}
+
+void StepAllocator::note_uncounted(Bytes bytes) noexcept {
+  if (Unobserved::is_any()) {
+    Unobserved::innermost->note(bytes);
+  } else {
+    uncounted_ += bytes;
+  }
 }
 
 c10::DataPtr StepAllocator::allocate(size_t bytes) {
   if (bytes == 0) return {nullptr, nullptr, &free_block, c10::Device(c10::kCPU)};
   const bool is_observed_here = is_observed();
   const auto size = static_cast<Bytes>(bytes);
-  if (is_observed_here) observer_.load(std::memory_order_relaxed)->before_allocate(size);
-  c10::Allocator* const step_memory =
-      is_observed_here ? step_memory_.load(std::memory_order_relaxed) : nullptr;
-  c10::DataPtr memory = (step_memory != nullptr ? step_memory : under_)->allocate(bytes);
-  void* data = memory.get();
-  const c10::DeleterFnPtr deleter = enter(data, size, std::move(memory), false, is_observed_here);
+  c10::Allocator* memory = under_;
+  if (is_observed_here) {
+    if (must_ask(size)) observer_.load(std::memory_order_relaxed)->before_allocate(size);
+    c10::Allocator* const step_memory = step_memory_.load(std::memory_order_relaxed);
+    if (step_memory != nullptr) memory = step_memory;
+  }
+  c10::DataPtr owner = memory->allocate(bytes);
+  void* data = owner.get();
+  const c10::DeleterFnPtr deleter = enter(data, size, std::move(owner), false, is_observed_here);
   return {data, data, deleter, c10::Device(c10::kCPU)};
 }
 
@@ -75,26 +103,23 @@ c10::DataPtr StepAllocator::allocate_dataless(size_t bytes) {
   return {nullptr, key, deleter, c10::Device(c10::kCPU)};
 }
 
-c10::DeleterFnPtr StepAllocator::enter(const void* key, Bytes bytes, c10::DataPtr owner,
+c10::DeleterFnPtr StepAllocator::enter(const void* key, Bytes bytes, c10::DataPtr&& owner,
                                        bool is_dataless, bool is_observed_here) {
-  StepObserver* observer = observer_.load(std::memory_order_relaxed);
-  Unobserved* const unobserved = Unobserved::innermost;
-  if (unobserved != nullptr) unobserved->note(bytes);
-  const bool is_counted = unobserved == nullptr && (is_observed_here || observer == nullptr);
-  const c10::DeleterFnPtr deleter = owner.get_deleter();
+  const bool is_counted = is_observed_here || (!has_observer() && !Unobserved::is_any());
   AllocationId id = kNoAllocation;
   {
     std::lock_guard guard(lock_);
     id = next_id_++;
-    blocks_.insert(key, {id, bytes, is_counted, owner.release_context(), deleter, is_dataless});
+    const c10::DeleterFnPtr deleter = owner.get_deleter();
+    blocks_.insert(key, {id, bytes, owner.release_context(), deleter, is_counted, is_dataless});
     if (is_counted) {
       add_live_block(bytes);
-    } else if (unobserved == nullptr) {
-      uncounted_ += bytes;
+    } else {
+      note_uncounted(bytes);
     }
   }
-  if (is_observed_here && observer_wants_blocks_.load(std::memory_order_relaxed)) {
-    observer->after_allocate(id, bytes);
+  if (is_observed_here && observer_wants_blocks_.load(std::memory_order_relaxed)) [[unlikely]] {
+    observer_.load(std::memory_order_relaxed)->after_allocate(id, bytes);
   }
   return is_counted ? &free_block : &free_uncounted_block;
 }
@@ -104,7 +129,7 @@ void StepAllocator::stop_counting_dataless() {
   blocks_.for_each([&](Block& block) {
     if (!block.is_dataless || !block.is_counted) return;
     block.is_counted = false;
-    add_live_block(-block.bytes);
+    remove_live_block(block.bytes);
   });
 }
 
@@ -112,23 +137,26 @@ void StepAllocator::free_block(void* data) {
   if (data == nullptr) return;
   auto& self = instance();
   Block block;
+  bool is_wanted = false;
   {
     std::lock_guard guard(self.lock_);
-    const std::optional<Block> known = self.blocks_.take(data);
-    TORCH_INTERNAL_ASSERT(known, "tidemark: freed a block that is not ours");
+    const Block* known = self.blocks_.take(data);
+    TORCH_INTERNAL_ASSERT(known != nullptr, "tidemark: freed a block that is not ours");
     block = *known;
-    if (block.is_counted) self.add_live_block(-block.bytes);
-    if (block.is_counted && self.observer_wants_blocks_ && !self.observes_this_thread()) {
-      self.freed_elsewhere_.push_back({block.id, block.bytes});
-      self.has_freed_elsewhere_ = true;
-    }
+    if (block.is_counted) self.remove_live_block(block.bytes);
+    is_wanted = block.is_counted && self.observer_wants_blocks_.load(std::memory_order_relaxed);
+    if (is_wanted && !self.observes_this_thread()) self.note_freed_elsewhere(block);
   }
   block.deleter(block.context);
-  if (Unobserved::innermost != nullptr) Unobserved::innermost->note(-block.bytes);
-  if (block.is_counted && self.observer_wants_blocks_.load(std::memory_order_relaxed) &&
-      self.is_observed()) {
+  if (Unobserved::is_any()) Unobserved::innermost->note(-block.bytes);
+  if (is_wanted && self.is_observed()) {
     self.observer_.load(std::memory_order_relaxed)->after_free(block.id, block.bytes);
   }
+}
+
+void StepAllocator::note_freed_elsewhere(const Block& block) {
+  freed_elsewhere_.push_back({block.id, block.bytes});
+  has_freed_elsewhere_ = true;
 }
 
 std::vector<LiveBlock> StepAllocator::take_freed_elsewhere() {

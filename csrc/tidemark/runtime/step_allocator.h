@@ -17,10 +17,10 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "tidemark/base/bytes.h"
+#include "tidemark/base/export.h"
 #include "tidemark/base/record_map.h"
 #include "tidemark/base/spin_lock.h"
 
@@ -33,7 +33,8 @@ inline constexpr AllocationId kNoAllocation = -1;
 class StepObserver {
  public:
   virtual ~StepObserver() = default;
-  // Called before a block of `bytes` is taken. May give memory back; may throw to refuse.
+  // Called before a block of `bytes` is taken (see set_observer). May give memory back; may throw
+  // to refuse.
   virtual void before_allocate(Bytes bytes) = 0;
   virtual void after_allocate(AllocationId id, Bytes bytes) = 0;
   virtual void after_free(AllocationId id, Bytes bytes) noexcept = 0;
@@ -46,7 +47,7 @@ struct LiveBlock {
 
 class StepAllocator final : public c10::Allocator {
  public:
-  static StepAllocator& instance();
+  static StepAllocator& instance() noexcept { return instance_; }
 
   // Puts this allocator in front of the current CPU allocator, and takes it away again. Calls nest.
   // Blocks that are alive at the last release stay valid and are freed through it.
@@ -82,6 +83,7 @@ class StepAllocator final : public c10::Allocator {
 
    private:
     friend class StepAllocator;
+    static bool is_any() noexcept { return innermost != nullptr; }
     void note(Bytes bytes) noexcept {
       live_ += bytes;
       peak_ = std::max(peak_, live_);
@@ -93,13 +95,13 @@ class StepAllocator final : public c10::Allocator {
   };
 
   // Who is told of this thread's blocks; nullptr: nobody. Without `wants_blocks` it is only asked
-  // for room.
-  void set_observer(StepObserver* observer, bool wants_blocks);
+  // for room, and that where more than `limit` bytes would be alive.
+  void set_observer(StepObserver* observer, bool wants_blocks = false, Bytes limit = kUnlimited);
   bool has_observer() const noexcept { return observer_.load() != nullptr; }
   // From now on it is told of this thread's blocks instead. REQUIRES: an observer is set.
-  void observe_this_thread() noexcept { observer_thread_ = std::this_thread::get_id(); }
+  void observe_this_thread() noexcept { observer_thread_ = this_thread(); }
   bool observes_this_thread() const noexcept {
-    return observer_thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+    return observer_thread_.load(std::memory_order_relaxed) == this_thread();
   }
 
   // Blocks that other threads have freed since the last call, in order, for an observer that wants
@@ -132,38 +134,48 @@ class StepAllocator final : public c10::Allocator {
   struct Block {
     AllocationId id = kNoAllocation;
     Bytes bytes = 0;
-    bool is_counted = false;
     void* context = nullptr;  // how the allocator under ours is told of the end
     c10::DeleterFnPtr deleter = nullptr;
+    bool is_counted = false;
     bool is_dataless = false;
   };
-  StepAllocator() = default;
+  struct Immortal;  // never destroyed: StorageImpl keeps pointers to it
+  constexpr StepAllocator() = default;
   // Two functions that do the same: which of them a block has says whether it counts.
   static void free_block(void* data);
   static void free_uncounted_block(void* data) { free_block(data); }
   bool is_observed() const noexcept {
     return observer_.load(std::memory_order_relaxed) != nullptr && observes_this_thread() &&
-           Unobserved::innermost == nullptr;
+           !Unobserved::is_any();
   }
+  // Whether the observer is to be asked before `bytes` more.
+  bool must_ask(Bytes bytes) const noexcept;
+  // The address of a variable of its own tells a thread that lives from all others.
+  static const void* this_thread() noexcept { return &Unobserved::innermost; }
   // The storage's pointer, past the check of the accessors, which refuse where there is no data.
   static const c10::DataPtr& pointer_of(const c10::StorageImpl& storage) noexcept {
     return const_cast<c10::StorageImpl&>(storage)._mutable_data_ptr_no_checks();
   }
   // Enters a block under `key`, takes over its owner, and returns how it is to be freed.
-  c10::DeleterFnPtr enter(const void* key, Bytes bytes, c10::DataPtr owner, bool is_dataless,
+  c10::DeleterFnPtr enter(const void* key, Bytes bytes, c10::DataPtr&& owner, bool is_dataless,
                           bool is_observed_here);
-  // REQUIRES: lock_ is held
+  // REQUIRES of these: lock_ is held
   void add_live(Bytes bytes) noexcept;
-  void add_live_block(Bytes bytes) noexcept;  // negative: one is gone
+  void add_live_block(Bytes bytes) noexcept;
+  void remove_live_block(Bytes bytes) noexcept;
+  TIDEMARK_RARE void note_uncounted(Bytes bytes) noexcept;
+  TIDEMARK_RARE void note_freed_elsewhere(const Block& block);
 
+  static StepAllocator& instance_;
   mutable SpinLock lock_;
   RecordMap<Block> blocks_;
   c10::Allocator* under_ = nullptr;
   int num_users_ = 0;
   std::atomic<c10::Allocator*> step_memory_ = nullptr;
   std::atomic<StepObserver*> observer_ = nullptr;
-  std::atomic<std::thread::id> observer_thread_;
+  std::atomic<const void*> observer_thread_ = nullptr;
   std::atomic<bool> observer_wants_blocks_ = false;
+  std::atomic<Bytes> limit_ = kUnlimited;
   std::vector<LiveBlock> freed_elsewhere_;
   std::atomic<bool> has_freed_elsewhere_ = false;
   std::atomic<Bytes> live_ = 0;  // written under lock_

@@ -12,7 +12,6 @@ namespace tidemark {
 namespace {
 
 constexpr Bytes kAlignment = 64;  // as c10::gAlignment: vector instructions rely on it
-constexpr Bytes kNoLimit = std::numeric_limits<Bytes>::max();
 
 // Steps are waiting for it. Best fit in one sweep, the first thing tried, is often optimal.
 constexpr std::int64_t kPackingWork = 40'000'000;
@@ -64,14 +63,15 @@ bool StepArena::can_serve(const Options& options) {
     return false;
   }
   try {
-    arena_ = PlannedArena::make(*plan_, under_, {options.is_debugging, options.limit != kNoLimit});
+    arena_ =
+        PlannedArena::make(*plan_, under_, {options.is_debugging, options.limit != kUnlimited});
   } catch (const std::bad_alloc&) {
     why_not_ = "the system has no room for " + std::to_string(plan_->height()) + " bytes";
     return false;
   }
   ++counts_.mappings;
   give_back_freed_heap();  // what the steps before it had from malloc
-  if (options.limit != kNoLimit) {
+  if (options.limit != kUnlimited) {
     learned_->reserve_outliving(*plan_, *arena_);
     learned_ = learned_->for_next_step();  // what it knew is this arena's
   }
@@ -81,7 +81,7 @@ bool StepArena::can_serve(const Options& options) {
 // What lives outside the arena is counted as it is; in the arena, the whole height counts, but for
 // slots of what the last step left outside.
 bool StepArena::fits(Bytes limit) {
-  if (limit == kNoLimit) return true;
+  if (limit == kUnlimited) return true;
   missing_bytes_ = excess(limit);
   if (missing_bytes_ > 0 && has_overlaps_) {
     plan_two_steps(limit);

@@ -34,7 +34,7 @@ class StepArena {
  public:
   struct Options {
     bool is_debugging = false;
-    Bytes limit = 0;  // of a step; std::numeric_limits<Bytes>::max(): none
+    Bytes limit = 0;  // of a step; kUnlimited: none
   };
 
   // `under`: where blocks come from that are not the arena's; must outlive all blocks. `counts`

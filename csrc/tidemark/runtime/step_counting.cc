@@ -26,7 +26,8 @@ void Step::count_foreign_args(at::ArrayRef<c10::IValue> args) {
   }
 }
 
-void Step::count_foreign_blocks() {
+void Step::count_foreign_sources() {
+  num_sources_counted_ = tape_.num_sources();
   for (; num_blocks_counted_ < tape_.num_blocks(); ++num_blocks_counted_) {
     const TapeBlock& block = tape_.block(num_blocks_counted_);
     if (block.is_source && block.allocation == kNoAllocation) count_foreign(block.original->raw);
@@ -62,7 +63,7 @@ Bytes Step::missing_bytes(Bytes bytes) const {
 }
 
 bool Step::is_tight(Bytes bytes) const {
-  return options_.limit != std::numeric_limits<Bytes>::max() && missing_bytes(bytes) > 0;
+  return options_.limit != kUnlimited && missing_bytes(bytes) > 0;
 }
 
 void Step::refuse(Bytes bytes, Bytes missing) {

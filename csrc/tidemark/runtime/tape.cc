@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tidemark/graph/hash.h"
+
 namespace tidemark {
 namespace {
 
@@ -50,9 +52,29 @@ c10::IValue without_tensors(const c10::IValue& arg) {
   return arg;
 }
 
-Bytes bytes_of(const TapedOp& op) {
-  return static_cast<Bytes>(sizeof(TapedOp) + op.tensors.size_bytes() + op.others.size_bytes() +
-                            (op.random ? sizeof(GeneratorState) : 0));
+// What begin_op makes room for.
+struct ArgCounts {
+  std::size_t tensors = 0;
+  std::size_t others = 0;
+};
+
+TIDEMARK_RARE std::size_t count_tensors(const c10::IValue& list) {
+  std::size_t count = 0;
+  visit_tensors(list, [&](int, const at::Tensor&) { ++count; });
+  return count;
+}
+
+ArgCounts count(at::ArrayRef<c10::IValue> args) {
+  ArgCounts counts;
+  for (const c10::IValue& arg : args) {
+    if (!is_tensor_or_none(arg)) {
+      ++counts.others;
+      if (arg.isList()) counts.tensors += count_tensors(arg);
+    } else if (arg.isTensor()) {
+      ++counts.tensors;
+    }
+  }
+  return counts;
 }
 
 }  // namespace
@@ -100,6 +122,7 @@ SeenStorage* Tape::add_block(c10::StorageImpl* impl, bool is_source) {
   TapeBlock& block = blocks_.emplace_back();
   block.original = &seen;
   block.is_source = is_source;
+  num_sources_ += static_cast<std::int32_t>(is_source);
   block.bytes = static_cast<Bytes>(impl->nbytes());
   if (is_source || with_allocations_) {
     block.allocation = StepAllocator::instance().id_of(*impl);
@@ -174,19 +197,43 @@ std::int32_t Tape::block_of_forward_number(std::int32_t number) const {
   return number >= 0 && number < size ? by_forward_number_[number] : kNone;
 }
 
-void Tape::note_tensor(TensorArg& arg, const OpFacts& facts, const at::Tensor& tensor,
-                       bool captures) {
-  arg.is_written = facts.writes[arg.position] || facts.may_write_unannounced;
+void Tape::note_tensor(TapedOp& op, TensorArg& arg, const at::Tensor& tensor) {
+  const OpFacts& facts = *op.facts;
+  arg.is_written = facts.may_write_unannounced || (facts.writes_any && facts.writes[arg.position]);
   arg.key = arg.is_written ? touch_to_write(tensor) : touch(tensor);
+  if (op.updates_statistics) note_statistics(arg);
+  op.writes_any = op.writes_any || arg.is_written;
   number_by_forward_op(arg.key.block);
-  if (!captures) return;
+  TapeBlock& block = blocks_[arg.key.block];
+  if (block.last_op != op.index) {
+    block.last_op = op.index;
+    op.flow_hash = hash_int(op.flow_hash, block.forward_number);
+  }
+  if (block.is_uninitialised && !arg.is_written) note_read_of_uninitialised(op, block);
+  if (block.is_foreign) op.pinned = "reads memory that an op of another library has written";
+  if (!facts.pinned.empty()) return;
   arg.geometry = &geometry_of(tensor);
-  const bool is_given = blocks_[arg.key.block].is_source || arg.geometry->is_wrapped_number;
+  const bool is_given = block.is_source || arg.geometry->is_wrapped_number;
   if (is_given) arg.given = &capture_given(tensor, *arg.geometry);
 }
 
+// Running statistics of a training batch norm.
+void Tape::note_statistics(TensorArg& arg) {
+  if (arg.position != kRunningMean && arg.position != kRunningVar) return;
+  arg.is_unread_by_replay = true;
+  arg.is_written = true;
+}
+
+// Nobody computes with what empty() leaves: numpy or a raw pointer has filled it.
+void Tape::note_read_of_uninitialised(TapedOp& op, TapeBlock& block) {
+  op.pinned = "reads uninitialised memory";
+  block.is_filled_unseen = true;
+  if (block.writers.empty() || block.writers.front() == kNone) return;
+  TapedOp* maker = ops_[block.writers.front()];
+  if (maker != nullptr) maker->is_replayable = false;
+}
+
 const GivenTensor& Tape::capture_given(const at::Tensor& tensor, const Geometry& geometry) {
-  captured_bytes_ += static_cast<Bytes>(sizeof(GivenTensor));
   GivenTensor& given = given_.emplace_back();
   auto* impl = tensor.unsafeGetTensorImpl();
   if (geometry.is_wrapped_number) {
@@ -200,7 +247,6 @@ const GivenTensor& Tape::capture_given(const at::Tensor& tensor, const Geometry&
 }
 
 void Tape::capture_others(TapedOp& op, at::ArrayRef<c10::IValue> args, std::size_t num_others) {
-  if (num_others == 0) return;
   auto* others = allocate<OtherArg>(num_others);
   for (std::size_t i = 0; i < args.size(); ++i) {
     if (is_tensor_or_none(args[i])) continue;
@@ -210,65 +256,44 @@ void Tape::capture_others(TapedOp& op, at::ArrayRef<c10::IValue> args, std::size
   }
 }
 
-TapedOp& Tape::begin_op(const c10::OperatorHandle& handle, const OpFacts& facts,
-                        at::ArrayRef<c10::IValue> args) {
+TensorArg* Tape::allocate_tensors(const TapedOp& op, std::size_t num_tensors) {
+  if (op.facts->pinned.empty()) return allocate<TensorArg>(num_tensors);
+  scratch_args_.resize(num_tensors);
+  return scratch_args_.data();
+}
+
+TapedOp& Tape::begin_op(const OpFacts& facts, at::ArrayRef<c10::IValue> args) {
   const bool captures = facts.pinned.empty();
   const auto index = static_cast<std::int32_t>(ops_.size());
-  TapedOp& op = captures ? captured_.emplace_back(handle, facts, index)
-                         : scratch_.emplace(handle, facts, index);
+  TapedOp& op = captures ? captured_.emplace_back(facts, index) : scratch_.emplace(facts, index);
   ops_.push_back(captures ? &op : nullptr);
   op.grad_mode = c10::GradMode::is_enabled();
-  scratch_args_.clear();
-  std::size_t num_others = 0;
+  op.updates_statistics = is_training_batch_norm(facts, args);
+  const ArgCounts counts = count(args);
+  TensorArg* const tensors = allocate_tensors(op, counts.tensors);
+  std::size_t num_tensors = 0;
   for (std::size_t i = 0; i < args.size(); ++i) {
-    if (args[i].isNone()) continue;
-    num_others += static_cast<std::size_t>(!is_tensor_or_none(args[i]));
     visit_tensors(args[i], [&](int list_index, const at::Tensor& tensor) {
       if (is_plain(tensor)) {
-        TensorArg& arg = scratch_args_.emplace_back();
+        TensorArg& arg = *std::construct_at(tensors + num_tensors++);
         arg.position = static_cast<std::uint16_t>(i);
         arg.list_index = static_cast<std::int16_t>(list_index);
-        note_tensor(arg, facts, tensor, captures);
+        note_tensor(op, arg, tensor);
       } else {
         op.pinned = "a tensor without a plain storage";
       }
     });
   }
-  op.tensors = scratch_args_;
-  if (captures) {
-    auto* tensors = allocate<TensorArg>(op.tensors.size());
-    op.tensors = {tensors, std::uninitialized_copy(op.tensors.begin(), op.tensors.end(), tensors)};
-  }
-  if (is_training_batch_norm(facts, args)) {
-    for (auto& arg : op.tensors) {
-      if (arg.position != kRunningMean && arg.position != kRunningVar) continue;
-      arg.is_unread_by_replay = true;
-      arg.is_written = true;
-    }
-  }
-  for (const auto& arg : op.tensors) {
-    TapeBlock& block = blocks_[arg.key.block];
-    if (block.is_uninitialised && !arg.is_written) {
-      op.pinned = "reads uninitialised memory";
-      keep_filled_unseen(block);
-    }
-    if (block.is_foreign) op.pinned = "reads memory that an op of another library has written";
-  }
+  op.tensors = {tensors, num_tensors};
   op.is_replayable = captures && !op.is_pinned();
   if (op.is_replayable) {
-    capture_others(op, args, num_others);
-    if (facts.draws_random) op.random = save_generator(facts, args);
+    if (counts.others > 0) capture_others(op, args, counts.others);
+    if (facts.draws_random) {
+      op.random = save_generator(facts, args);
+      ++num_random_;
+    }
   }
-  if (captures) captured_bytes_ += bytes_of(op);
   return op;
-}
-
-// Nobody computes with what empty() leaves: numpy or a raw pointer has filled it.
-void Tape::keep_filled_unseen(TapeBlock& block) {
-  block.is_filled_unseen = true;
-  if (block.writers.empty() || block.writers.front() == kNone) return;
-  TapedOp* maker = ops_[block.writers.front()];
-  if (maker != nullptr) maker->is_replayable = false;
 }
 
 void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
@@ -294,6 +319,10 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
       if (op.is_replayable && op.facts->in_place) op.can_write_over = lies_alike(op, tensor);
     });
   }
+  if (op.writes_any) note_writes_of(op);
+}
+
+void Tape::note_writes_of(TapedOp& op) {
   for (auto& arg : op.tensors) {
     if (!arg.is_written) continue;
     TapeBlock& block = blocks_[arg.key.block];
@@ -394,8 +423,10 @@ Ref Tape::find(ValueKey key) {
 }
 
 Bytes Tape::tape_bytes() const {
-  return captured_bytes_ +
-         static_cast<Bytes>(blocks_.size() * (sizeof(TapeBlock) + sizeof(SeenStorage)) +
+  return static_cast<Bytes>(arg_bytes_ + captured_.size() * sizeof(TapedOp) +
+                            given_.size() * sizeof(GivenTensor) +
+                            num_random_ * sizeof(GeneratorState) +
+                            blocks_.size() * (sizeof(TapeBlock) + sizeof(SeenStorage)) +
                             values_.size() * sizeof(ValueState) + geometries_.bytes());
 }
 

@@ -25,6 +25,7 @@
 #include <span>
 #include <vector>
 
+#include "tidemark/base/export.h"
 #include "tidemark/base/pointer_map.h"
 #include "tidemark/base/stable_vector.h"
 #include "tidemark/graph/graph.h"
@@ -110,20 +111,25 @@ struct OpResult {
 };
 
 struct TapedOp {
-  TapedOp(const c10::OperatorHandle& handle, const OpFacts& op_facts, std::int32_t op_index)
-      : op(handle), facts(&op_facts), index(op_index), pinned(op_facts.pinned.c_str()) {}
+  TapedOp(const OpFacts& op_facts, std::int32_t op_index)
+      : facts(&op_facts),
+        index(op_index),
+        flow_hash(op_facts.name_hash),
+        pinned(op_facts.pinned.c_str()) {}
   TapedOp(const TapedOp&) = delete;
   TapedOp& operator=(const TapedOp&) = delete;
   ~TapedOp() { std::destroy(others.begin(), others.end()); }
   bool is_pinned() const { return *pinned != '\0'; }
 
-  c10::OperatorHandle op;
   const OpFacts* facts;
-  std::int32_t index;           // among the forward ops of the step
-  bool is_replayable = false;   // args are taped and nothing forbids running it again
-  bool can_write_over = false;  // its result lies as its first argument does: facts->in_place
+  std::int32_t index;               // among the forward ops of the step
+  bool updates_statistics = false;  // a training batch norm
+  bool writes_any = false;          // of its tensors
+  bool is_replayable = false;       // args are taped and nothing forbids running it again
+  bool can_write_over = false;      // its result lies as its first argument does: facts->in_place
   bool grad_mode = false;
-  const char* pinned;  // why not replayable, "" if it may be; text that stays
+  std::uint64_t flow_hash;  // see ExpectedOp
+  const char* pinned;       // why not replayable, "" if it may be; text that stays
   Nanoseconds cost_ns = 0;
   std::span<TensorArg> tensors;
   std::span<OtherArg> others;             // only of ops that may run again
@@ -135,6 +141,7 @@ struct TapeBlock {
   SeenStorage* original = nullptr;
   std::int32_t version = 0;             // writes seen so far
   std::int32_t forward_number = kNone;  // order of first touch by a forward op
+  std::int32_t last_op = kNone;         // the last forward op that was given it
   bool is_source = false;               // existed before the step, or nobody saw it made
   bool is_uninitialised = false;        // made by empty* and not written since
   bool is_filled_unseen = false;        // read while uninitialised: it cannot be made again
@@ -201,8 +208,7 @@ class Tape {
 
   // Notes a forward op before it runs, and enough of it to run it again unless it is pinned. The
   // reference of a pinned one is good until the next begin_op, of others as long as the tape.
-  TapedOp& begin_op(const c10::OperatorHandle& op, const OpFacts& facts,
-                    at::ArrayRef<c10::IValue> args);
+  TapedOp& begin_op(const OpFacts& facts, at::ArrayRef<c10::IValue> args);
   // Notes the results and writes of the op that begin_op noted last.
   void end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns);
   // A write to `tensor` by an op that is not taped.
@@ -217,6 +223,7 @@ class Tape {
   const TapedOp* op(std::int32_t index) const { return ops_[index]; }
   TapeBlock& block(std::int32_t index) { return blocks_[index]; }
   std::int32_t num_blocks() const { return static_cast<std::int32_t>(blocks_.size()); }
+  std::int32_t num_sources() const { return num_sources_; }  // blocks that are
   // kNone if no forward op has touched that many blocks.
   std::int32_t block_of_forward_number(std::int32_t number) const;
   void number_by_forward_op(std::int32_t block);
@@ -245,13 +252,18 @@ class Tape {
   bool lies_alike(const TapedOp& op, const at::Tensor& result) const;
   // The storage of `arg` was given other memory by `op` (resize_, out=): a block of its own.
   void move_on(TapedOp& op, TensorArg& arg);
+  // Room for the tensors among the arguments of `op`.
+  TensorArg* allocate_tensors(const TapedOp& op, std::size_t num_tensors);
   // `arg` knows its place among the arguments.
-  void note_tensor(TensorArg& arg, const OpFacts& facts, const at::Tensor& tensor, bool captures);
-  void keep_filled_unseen(TapeBlock& block);
+  void note_tensor(TapedOp& op, TensorArg& arg, const at::Tensor& tensor);
+  TIDEMARK_RARE static void note_statistics(TensorArg& arg);
+  TIDEMARK_RARE void note_read_of_uninitialised(TapedOp& op, TapeBlock& block);
+  void note_writes_of(TapedOp& op);
   const GivenTensor& capture_given(const at::Tensor& tensor, const Geometry& geometry);
   void capture_others(TapedOp& op, at::ArrayRef<c10::IValue> args, std::size_t num_others);
   template <typename T>
   T* allocate(std::size_t size) {
+    arg_bytes_ += size * sizeof(T);
     return static_cast<T*>(memory_.allocate(size * sizeof(T), alignof(T)));
   }
 
@@ -260,6 +272,7 @@ class Tape {
   StableVector<SeenStorage> storages_{&memory_};
   PointerMap<SeenStorage*> by_storage_;
   StableVector<TapeBlock> blocks_{&memory_};
+  std::int32_t num_sources_ = 0;
   std::vector<std::int32_t> by_forward_number_;
   StableVector<TapedOp> captured_{&memory_};
   StableVector<GivenTensor> given_{&memory_};
@@ -267,7 +280,8 @@ class Tape {
   std::vector<TapedOp*> ops_;            // nullptr: pinned
   std::optional<TapedOp> scratch_;       // the op that runs, if it is pinned
   std::vector<TensorArg> scratch_args_;  // of the op that runs
-  Bytes captured_bytes_ = 0;
+  std::size_t arg_bytes_ = 0;
+  std::size_t num_random_ = 0;  // ops that keep the generator's state
   StableVector<ValueState> values_{&memory_};
   std::int64_t num_dropped_ = 0;
 };

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "tidemark/base/export.h"
 #include "tidemark/graph/hash.h"
 
 namespace tidemark {
@@ -73,9 +74,8 @@ std::optional<c10::OperatorHandle> in_place_of(const c10::OperatorHandle& op) {
 }
 
 std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
-  auto facts = std::make_unique<OpFacts>();
+  auto facts = std::make_unique<OpFacts>(op);
   const auto& schema = op.schema();
-  facts->schema = &schema;
   facts->name = schema.name();
   if (!schema.overload_name().empty()) facts->name += "." + schema.overload_name();
   facts->name_hash = hash_bytes(facts->name);
@@ -106,6 +106,18 @@ std::unique_ptr<OpFacts> read_facts(const c10::OperatorHandle& op) {
   return facts;
 }
 
+using FactsSlot = std::atomic<const OpFacts*>;
+
+TIDEMARK_RARE const OpFacts& look_up_facts(const c10::OperatorHandle& op, FactsSlot& slot) {
+  static std::mutex mutex;
+  static auto* all = new std::unordered_map<const void*, std::unique_ptr<OpFacts>>;
+  std::lock_guard lock(mutex);
+  auto& facts = (*all)[&op.schema()];
+  if (facts == nullptr) facts = read_facts(op);
+  slot.store(facts.get(), std::memory_order_release);
+  return *facts;
+}
+
 }  // namespace
 
 bool is_pure_view(const c10::FunctionSchema& schema) {
@@ -123,19 +135,13 @@ bool is_pure_view(const c10::FunctionSchema& schema) {
 }
 
 const OpFacts& facts_of(const c10::OperatorHandle& op) {
-  const c10::FunctionSchema* schema = &op.schema();
   // Direct-mapped: a step asks for the same few dozen ops over and over.
-  static std::array<std::atomic<const OpFacts*>, 1024> recent;
-  auto& slot = recent[(reinterpret_cast<std::uintptr_t>(schema) >> 6) % recent.size()];
+  static std::array<FactsSlot, 1024> recent;
+  const auto address = reinterpret_cast<std::uintptr_t>(&op.schema());
+  FactsSlot& slot = recent[(address >> 6) % recent.size()];
   const OpFacts* known = slot.load(std::memory_order_acquire);
-  if (known != nullptr && known->schema == schema) return *known;
-  static std::mutex mutex;
-  static auto* all = new std::unordered_map<const void*, std::unique_ptr<OpFacts>>;
-  std::lock_guard lock(mutex);
-  auto& facts = (*all)[schema];
-  if (facts == nullptr) facts = read_facts(op);
-  slot.store(facts.get(), std::memory_order_release);
-  return *facts;
+  if (known == nullptr || known->op != op) return look_up_facts(op, slot);
+  return *known;
 }
 
 }  // namespace tidemark

@@ -6,6 +6,7 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/dispatch/OperatorEntry.h>
+#include <ATen/core/stack.h>
 
 #include <cstdint>
 #include <optional>
@@ -15,7 +16,9 @@
 namespace tidemark {
 
 struct OpFacts {
-  const c10::FunctionSchema* schema = nullptr;
+  explicit OpFacts(const c10::OperatorHandle& handle) : op(handle) {}
+
+  c10::OperatorHandle op;
   std::string name;             // "aten::add.Tensor"
   std::uint64_t name_hash = 0;  // FNV-1a of name
   std::size_t num_args = 0;
@@ -40,6 +43,15 @@ struct OpFacts {
 
 // Returns the facts of `op`; the reference stays valid for ever. Thread-safe.
 const OpFacts& facts_of(const c10::OperatorHandle& op);
+
+// What lies on `stack` before the op has run.
+inline at::ArrayRef<c10::IValue> arguments(const OpFacts& op, const torch::jit::Stack& stack) {
+  return at::ArrayRef<c10::IValue>(stack.data() + stack.size() - op.num_args, op.num_args);
+}
+// What lies there afterwards.
+inline at::ArrayRef<c10::IValue> results(const OpFacts& op, const torch::jit::Stack& stack) {
+  return at::ArrayRef<c10::IValue>(stack.data() + stack.size() - op.num_returns, op.num_returns);
+}
 
 // Whether results of `schema` alias inputs and nothing is computed or written.
 bool is_pure_view(const c10::FunctionSchema& schema);
