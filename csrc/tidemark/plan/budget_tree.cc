@@ -22,7 +22,9 @@ constexpr int kLarge = 500;
 }  // namespace
 
 BudgetTree::BudgetTree(Workbench& bench, Bytes floor, CoreOptions options)
-    : floor_(floor),
+    : bench_(bench),
+      stop_(options.stop ? options.stop : [] { return false; }),
+      floor_(floor),
       range_(bench.problem().unplanned().peak_bytes - floor),
       step_ns_(bench.problem().unplanned().step_ns),
       is_small_(bench.problem().graph().num_events() < kSmall),
@@ -62,6 +64,13 @@ const Found& BudgetTree::at_least() {
   return *at_least_;
 }
 
+// The first plan, in a few passes over the step.
+void BudgetTree::look_at_once(Bytes budget) {
+  Search search(bench_, budget, Effort::kQuick, stop_);
+  look("lookahead", search);
+  found_at_once_ = search.best();
+}
+
 // Among all plans so far.
 const Found* BudgetTree::cheapest_known(Bytes budget) const {
   const Found* best = nullptr;
@@ -73,6 +82,7 @@ const Found* BudgetTree::cheapest_known(Bytes budget) const {
     if (found) consider(*found);
   std::ranges::for_each(least_.on_the_way(), consider);
   if (at_least_) consider(*at_least_);
+  if (found_at_once_) consider(*found_at_once_);
   return best;
 }
 
@@ -91,6 +101,7 @@ const Found* BudgetTree::look_between(const Between& between, Bytes budget) {
 const Found* BudgetTree::best_within(Bytes budget) {
   Between between{.from = floor_ - 1, .above = &everything_kept_};
   if (budget >= everything_kept_.peak_bytes()) return &everything_kept_;
+  if (budget >= floor_) look_at_once(budget);
   while (budget >= floor_ && can_be_halved(between) && !search_.is_stopped()) {
     const Bytes half = between.from + (between.above->peak_bytes() - between.from) / 2;
     const Found* found = look_between(between, half);

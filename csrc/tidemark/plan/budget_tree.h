@@ -7,6 +7,9 @@
 // depend on the step alone, so all budgets share them, and two budgets part only where one of them
 // holds a plan that the other cannot: the cost never rises with the budget, by construction. It
 // also means that every plan grows out of its neighbours' (budget continuation).
+//
+// A search that is told to stop before the halvings have come near to the budget answers with the
+// best of all plans so far, the executor's first for that very budget among them.
 #pragma once
 
 #include <cstdint>
@@ -43,9 +46,12 @@ class TIDEMARK_API BudgetTree {
   bool can_be_halved(const Between& between) const;
   bool is_near_floor(Bytes budget) const;
   const Found& at_least();
+  void look_at_once(Bytes budget);
   const Found* cheapest_known(Bytes budget) const;
   const Found* look_between(const Between& between, Bytes budget);
 
+  Workbench& bench_;
+  Stop stop_;
   Bytes floor_;
   Bytes range_;
   Nanoseconds step_ns_;
@@ -55,6 +61,7 @@ class TIDEMARK_API BudgetTree {
   LeastFeasible least_;
   Found everything_kept_;
   std::optional<Found> at_least_;
+  std::optional<Found> found_at_once_;           // for the budget asked for last
   std::map<Bytes, std::optional<Found>> plans_;  // by half-way budget
 };
 

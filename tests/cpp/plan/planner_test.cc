@@ -177,6 +177,16 @@ TEST(Planner, EndsWhereItIsToldToWithTheBestSoFar) {
   }
 }
 
+// Halving the range down to this budget takes four searches.
+TEST(Planner, CutShortBeforeItsFirstSearchHasAPlan) {
+  const StepGraph step = generate("treelstm32", {.optimizer = Optimizer::kNothing});
+  const Bytes budget = simulate(step).peak_bytes / 2;
+  const auto cut_short = plan(step, budget, {.progress = [](const Progress&) { return false; }});
+  ASSERT_TRUE(cut_short);
+  EXPECT_LE(cut_short->peak_bytes, budget);
+  EXPECT_FALSE(validate(step, *cut_short));
+}
+
 // The eighth search is one of those for the least budget, whose plan is dear.
 TEST(Planner, CutShortTakesAPlanThatUsesTheMemoryItMay) {
   const StepGraph step = generate("unet", {.optimizer = Optimizer::kNothing});
