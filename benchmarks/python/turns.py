@@ -31,7 +31,7 @@ class _Sample(NamedTuple):
 
 
 _STEPS_PER_TURN = 10
-_NUM_SETS = 3
+_NUM_SETS = 5
 
 
 @dataclass(frozen=True, slots=True)
