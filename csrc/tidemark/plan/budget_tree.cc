@@ -22,9 +22,7 @@ constexpr int kLarge = 500;
 }  // namespace
 
 BudgetTree::BudgetTree(Workbench& bench, Bytes floor, CoreOptions options)
-    : bench_(bench),
-      stop_(options.stop ? options.stop : [] { return false; }),
-      floor_(floor),
+    : floor_(floor),
       range_(bench.problem().unplanned().peak_bytes - floor),
       step_ns_(bench.problem().unplanned().step_ns),
       is_small_(bench.problem().graph().num_events() < kSmall),
@@ -49,8 +47,9 @@ bool BudgetTree::is_near_floor(Bytes budget) const {
 Bytes BudgetTree::least_bytes() {
   Bytes least = least_.plan().peak_bytes();
   if (!search_.is_stopped()) return least;
-  for (const auto& [budget, found] : plans_)
-    if (found) least = std::min(least, found->peak_bytes());
+  for (const auto* plans : {&plans_, &at_once_})
+    for (const auto& [asked, found] : *plans)
+      if (found) least = std::min(least, found->peak_bytes());
   return least;
 }
 
@@ -64,13 +63,6 @@ const Found& BudgetTree::at_least() {
   return *at_least_;
 }
 
-// The first plan, in a few passes over the step.
-void BudgetTree::look_at_once(Bytes budget) {
-  Search search(bench_, budget, Effort::kQuick, stop_);
-  look("lookahead", search);
-  found_at_once_ = search.best();
-}
-
 // Among all plans so far.
 const Found* BudgetTree::cheapest_known(Bytes budget) const {
   const Found* best = nullptr;
@@ -78,11 +70,11 @@ const Found* BudgetTree::cheapest_known(Bytes budget) const {
     if (found.peak_bytes() > budget) return;
     if (best == nullptr || found.cost_ns() < best->cost_ns()) best = &found;
   };
-  for (const auto& [half, found] : plans_)
-    if (found) consider(*found);
+  for (const auto* plans : {&plans_, &at_once_})
+    for (const auto& [asked, found] : *plans)
+      if (found) consider(*found);
   std::ranges::for_each(least_.on_the_way(), consider);
   if (at_least_) consider(*at_least_);
-  if (found_at_once_) consider(*found_at_once_);
   return best;
 }
 
@@ -101,7 +93,10 @@ const Found* BudgetTree::look_between(const Between& between, Bytes budget) {
 const Found* BudgetTree::best_within(Bytes budget) {
   Between between{.from = floor_ - 1, .above = &everything_kept_};
   if (budget >= everything_kept_.peak_bytes()) return &everything_kept_;
-  if (budget >= floor_) look_at_once(budget);
+  if (budget >= floor_ && !search_.is_stopped()) {
+    const auto [place, is_new] = at_once_.try_emplace(budget);
+    if (is_new) place->second = search_.look_at_once(budget);
+  }
   while (budget >= floor_ && can_be_halved(between) && !search_.is_stopped()) {
     const Bytes half = between.from + (between.above->peak_bytes() - between.from) / 2;
     const Found* found = look_between(between, half);
@@ -112,7 +107,7 @@ const Found* BudgetTree::best_within(Bytes budget) {
       between.from = half;
       between.below = found;
     } else if (fits) {
-      return found;
+      return search_.is_stopped() ? cheapest_known(budget) : found;
     } else {
       between.above = found;
     }

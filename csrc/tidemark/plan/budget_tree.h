@@ -46,12 +46,9 @@ class TIDEMARK_API BudgetTree {
   bool can_be_halved(const Between& between) const;
   bool is_near_floor(Bytes budget) const;
   const Found& at_least();
-  void look_at_once(Bytes budget);
   const Found* cheapest_known(Bytes budget) const;
   const Found* look_between(const Between& between, Bytes budget);
 
-  Workbench& bench_;
-  Stop stop_;
   Bytes floor_;
   Bytes range_;
   Nanoseconds step_ns_;
@@ -61,8 +58,8 @@ class TIDEMARK_API BudgetTree {
   LeastFeasible least_;
   Found everything_kept_;
   std::optional<Found> at_least_;
-  std::optional<Found> found_at_once_;           // for the budget asked for last
-  std::map<Bytes, std::optional<Found>> plans_;  // by half-way budget
+  std::map<Bytes, std::optional<Found>> plans_;    // by half-way budget
+  std::map<Bytes, std::optional<Found>> at_once_;  // first plans, by budget asked for
 };
 
 }  // namespace tidemark

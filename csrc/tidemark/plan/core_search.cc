@@ -310,6 +310,29 @@ bool CoreSearch::is_between_neighbours(const Found* below, const Found& above) c
   return pool_.front().cost_ns - above.cost_ns() <= (below->cost_ns() - above.cost_ns()) / 2;
 }
 
+std::optional<Found> CoreSearch::look_at_once(Bytes budget) {
+  budget_ = budget;
+  least_cost_ns_ = 0;
+  bound_ns_ = 0;
+  pool_.clear();
+  int num_left = 1 + kEventsTimesForcedPasses / num_events();
+  for (const LookaheadParameters& parameters : lookahead_parameters()) {
+    if (!pool_.empty() || num_left-- == 0) break;
+    follow(parameters, 0, budget);
+    if (is_stopped()) break;
+  }
+  return best_in_pool();
+}
+
+std::optional<Found> CoreSearch::best_in_pool() {
+  for (Kept& kept : pool_) {
+    auto candidate = judge(bench_.problem(), std::move(kept.schedule));
+    if (candidate && candidate->simulation.peak_bytes <= budget_)
+      return Found{std::move(*candidate), std::string(kept.policy)};
+  }
+  return std::nullopt;
+}
+
 std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Found& above,
                                      int depth) {
   if (options_.told) options_.told({.num_searches = num_searches_++, .budget_bytes = budget});
@@ -326,11 +349,7 @@ std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Fou
   construct_near_floor(above);
   if (pool_.empty()) construct_by_force();
   improve();
-  for (Kept& kept : pool_) {
-    auto candidate = judge(bench_.problem(), std::move(kept.schedule));
-    if (candidate && candidate->simulation.peak_bytes <= budget)
-      return Found{std::move(*candidate), std::string(kept.policy)};
-  }
+  if (auto found = best_in_pool()) return found;
   return below != nullptr ? std::optional(*below) : std::nullopt;
 }
 

@@ -50,6 +50,10 @@ class TIDEMARK_API CoreSearch {
   // searches that led to these two: it decides which constructors are tried.
   std::optional<Found> run(Bytes budget, const Found* below, const Found& above, int depth);
 
+  // Returns the first plan within `budget` that a few passes of the executor find, if they do. It
+  // looks at least once, is not told of, and changes nothing for run().
+  std::optional<Found> look_at_once(Bytes budget);
+
   // Returns the plan of least peak to which small steps down from `from` lead, if they lead down.
   std::optional<Found> lowest_below(const Found& from);
 
@@ -82,6 +86,7 @@ class TIDEMARK_API CoreSearch {
   void fit_from_scratch(double share);
   void follow(const LookaheadParameters& parameters, double share, Bytes limit);
   void improve();
+  std::optional<Found> best_in_pool();
   void offer(std::string_view policy);
   void keep(std::string_view policy);
   double most_gain() const;
