@@ -27,11 +27,11 @@ void Step::count_foreign_args(at::ArrayRef<c10::IValue> args) {
 }
 
 void Step::count_foreign_sources() {
-  num_sources_counted_ = tape_.num_sources();
   for (; num_blocks_counted_ < tape_.num_blocks(); ++num_blocks_counted_) {
     const TapeBlock& block = tape_.block(num_blocks_counted_);
     if (block.is_source && block.allocation == kNoAllocation) count_foreign(block.original->raw);
   }
+  num_sources_counted_ = tape_.num_sources();
 }
 
 void Step::count_foreign(c10::StorageImpl* storage) {
