@@ -3,7 +3,7 @@
 A turn is a few steps in a row, as a training loop makes them; the first, which finds the caches
 full of what the others left there, is not counted. Where a process lies in memory makes it a few
 percent faster or slower than its like, so that there are several sets of processes. All run on one
-core, as its neighbours may be slower.
+core: two are seldom equally fast.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ namespace tidemark {
 using Bytes = std::int64_t;        // A size in bytes; never KiB.
 using Nanoseconds = std::int64_t;  // A duration in nanoseconds.
 
-inline constexpr Bytes kUnlimited = std::numeric_limits<Bytes>::max();  // A budget that is none.
+inline constexpr Bytes kUnlimited = std::numeric_limits<Bytes>::max();  // No budget.
 
 constexpr Bytes kib(std::int64_t n) noexcept { return n << 10; }
 constexpr Bytes mib(std::int64_t n) noexcept { return n << 20; }

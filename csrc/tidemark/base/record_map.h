@@ -83,6 +83,7 @@ class RecordMap {
     return (reinterpret_cast<std::uintptr_t>(key) * 0x9e3779b97f4a7c15ull) >> shift_;
   }
 
+  // REQUIRES: no entry is free.
   TIDEMARK_RARE void grow() {
     const std::size_t num_before = entries_.size();
     const std::size_t num_entries = std::max(2 * num_before, kFewestEntries);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,7 +54,7 @@ void write_fit(const Report& report, Text& text) {
     text.line("fits      peak {} with everything kept", format_bytes(report.unplanned_peak_bytes));
     return;
   }
-  if (*report.budget_bytes == std::numeric_limits<Bytes>::max()) {
+  if (*report.budget_bytes == kUnlimited) {
     text.line("fits      yes: peak {}, no limit set", format_bytes(report.peak.bytes));
     return;
   }

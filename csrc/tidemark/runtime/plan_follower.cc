@@ -31,11 +31,13 @@ bool acts_before(const PlanScript& script, std::size_t num_ops, std::size_t num_
   return acts(script.ops(), num_ops) || acts(script.unpacks(), num_unpacks);
 }
 
-// The first as a rule.
 bool is_unpacked_by(const ExpectedUnpack& event, const SavedHandle& handle) {
   const auto& numbers = event.handles;
-  return (!numbers.empty() && numbers.front() == handle.number) ||
-         std::find(numbers.begin(), numbers.end(), handle.number) != numbers.end();
+  return std::find(numbers.begin(), numbers.end(), handle.number) != numbers.end();
+}
+
+bool has_flow(const ExpectedOp& expected, const OpHashes& hashes) {
+  return hashes.flow ? expected.flow_hash == *hashes.flow : expected.name_hash == hashes.name;
 }
 
 // Whether the plan keeps what no handle needs: dropping it only lets it go.
@@ -142,9 +144,7 @@ const ExpectedOp* PlanFollower::expected_op() const {
 void PlanFollower::note_difference(const OpFacts& facts, const OpHashes& hashes) {
   if (switch_script(hashes)) return;
   const ExpectedOp* expected = expected_op();
-  const bool is_same_flow =
-      expected != nullptr &&
-      (hashes.flow ? expected->flow_hash == *hashes.flow : expected->name_hash == hashes.name);
+  const bool is_same_flow = expected != nullptr && has_flow(*expected, hashes);
   const std::string where = "forward op " + std::to_string(next_op_) + " (" + facts.name + ")";
   if (kind_ == StepKind::kPlanned) {
     unknown_form_ = UnknownForm{script_, next_op_, hashes.name, hashes.shape};
@@ -163,10 +163,7 @@ bool PlanFollower::switch_script(const OpHashes& hashes) {
   for (const auto& other : alternatives_) {
     const auto& ops = other->ops();
     if (ops.size() <= index || ops[index].shape_hash != hashes.shape) continue;
-    if (hashes.flow ? ops[index].flow_hash != *hashes.flow : ops[index].name_hash != hashes.name) {
-      continue;
-    }
-    if (!can_take_over(*other)) continue;
+    if (!has_flow(ops[index], hashes) || !can_take_over(*other)) continue;
     script_ = other;
     return true;
   }

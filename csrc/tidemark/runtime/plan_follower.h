@@ -34,6 +34,13 @@ struct UnknownForm {
   bool is_start_of(const std::vector<ExpectedOp>& ops) const;
 };
 
+// What of an op is compared; an op that is not taped has no flow.
+struct OpHashes {
+  std::uint64_t name;
+  std::optional<std::uint64_t> flow;
+  std::uint64_t shape;
+};
+
 class PlanFollower {
  public:
   // `script` may be nullptr: nothing to follow. `alternatives` begin alike and are followed from
@@ -81,11 +88,6 @@ class PlanFollower {
   void before_unpack(const SavedHandle& first);
 
  private:
-  struct OpHashes {
-    std::uint64_t name;
-    std::optional<std::uint64_t> flow;
-    std::uint64_t shape;
-  };
   // nullptr: the step was to have ended.
   const ExpectedOp* expected_op() const;
   // The op that has ended is not the expected one.

@@ -163,7 +163,7 @@ class Step final : public std::enable_shared_from_this<Step>,
   // When the last op began that wrote a tensor whose gradient is retained.
   std::uint64_t num_nodes_at_retained_write_ = 0;
   std::int32_t num_blocks_counted_ = 0;
-  std::int32_t num_sources_counted_ = 0;  // of them
+  std::int32_t num_sources_counted_ = 0;  // of the tape, when they were
   AllocationId first_allocation_ = 0;
   Bytes entry_bytes_ = 0;
   Bytes foreign_bytes_ = 0;   // first touched in this step

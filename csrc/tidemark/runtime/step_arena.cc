@@ -1,7 +1,6 @@
 #include "tidemark/runtime/step_arena.h"
 
 #include <algorithm>
-#include <limits>
 #include <new>
 
 #include "tidemark/arena/scarce_room.h"

@@ -58,7 +58,7 @@ struct ArgCounts {
   std::size_t others = 0;
 };
 
-TIDEMARK_RARE std::size_t count_tensors(const c10::IValue& list) {
+std::size_t count_tensors(const c10::IValue& list) {
   std::size_t count = 0;
   visit_tensors(list, [&](int, const at::Tensor&) { ++count; });
   return count;
@@ -202,7 +202,7 @@ void Tape::note_tensor(TapedOp& op, TensorArg& arg, const at::Tensor& tensor) {
   arg.is_written = facts.may_write_unannounced || (facts.writes_any && facts.writes[arg.position]);
   arg.key = arg.is_written ? touch_to_write(tensor) : touch(tensor);
   if (op.updates_statistics) note_statistics(arg);
-  op.writes_any = op.writes_any || arg.is_written;
+  op.has_written_args = op.has_written_args || arg.is_written;
   number_by_forward_op(arg.key.block);
   TapeBlock& block = blocks_[arg.key.block];
   if (block.last_op != op.index) {
@@ -319,7 +319,7 @@ void Tape::end_op(TapedOp& op, at::ArrayRef<c10::IValue> returns) {
       if (op.is_replayable && op.facts->in_place) op.can_write_over = lies_alike(op, tensor);
     });
   }
-  if (op.writes_any) note_writes_of(op);
+  if (op.has_written_args) note_writes_of(op);
 }
 
 void Tape::note_writes_of(TapedOp& op) {

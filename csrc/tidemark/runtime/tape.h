@@ -124,7 +124,7 @@ struct TapedOp {
   const OpFacts* facts;
   std::int32_t index;               // among the forward ops of the step
   bool updates_statistics = false;  // a training batch norm
-  bool writes_any = false;          // of its tensors
+  bool has_written_args = false;    // some of its tensors
   bool is_replayable = false;       // args are taped and nothing forbids running it again
   bool can_write_over = false;      // its result lies as its first argument does: facts->in_place
   bool grad_mode = false;
@@ -223,7 +223,7 @@ class Tape {
   const TapedOp* op(std::int32_t index) const { return ops_[index]; }
   TapeBlock& block(std::int32_t index) { return blocks_[index]; }
   std::int32_t num_blocks() const { return static_cast<std::int32_t>(blocks_.size()); }
-  std::int32_t num_sources() const { return num_sources_; }  // blocks that are
+  std::int32_t num_sources() const { return num_sources_; }  // blocks that are sources
   // kNone if no forward op has touched that many blocks.
   std::int32_t block_of_forward_number(std::int32_t number) const;
   void number_by_forward_op(std::int32_t block);
@@ -279,7 +279,7 @@ class Tape {
   GeometryTable geometries_{memory_};
   std::vector<TapedOp*> ops_;            // nullptr: pinned
   std::optional<TapedOp> scratch_;       // the op that runs, if it is pinned
-  std::vector<TensorArg> scratch_args_;  // of the op that runs
+  std::vector<TensorArg> scratch_args_;  // its tensors
   std::size_t arg_bytes_ = 0;
   std::size_t num_random_ = 0;  // ops that keep the generator's state
   StableVector<ValueState> values_{&memory_};

@@ -20,6 +20,18 @@ TEST(RecordMapTest, FindsNothingAtNull) {
   EXPECT_EQ(map.take(nullptr), nullptr);
 }
 
+TEST(RecordMapTest, FindsNothingWhereNothingIs) {
+  RecordMap<int> map;
+  EXPECT_EQ(map.find(address(1)), nullptr);
+  EXPECT_EQ(map.take(address(1)), nullptr);
+  map.insert(address(1), 7);
+  for (std::uintptr_t number = 2; number < 500; ++number) {
+    EXPECT_EQ(map.find(address(number)), nullptr);
+    EXPECT_EQ(map.take(address(number)), nullptr);
+  }
+  EXPECT_EQ(*map.find(address(1)), 7);
+}
+
 TEST(RecordMapTest, TheNextRecordTakesThePlaceOfTheLastToGo) {
   RecordMap<int> map;
   map.insert(address(1), 1);
