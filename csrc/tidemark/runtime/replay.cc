@@ -92,7 +92,8 @@ class ReplayRun {
   }
 
   void run_one(const TapedOp& op) {
-    torch::jit::Stack stack(op.facts->num_args);
+    const OpFacts& facts = *op.facts;
+    torch::jit::Stack stack(facts.num_args);
     for (const OtherArg& arg : op.others) {
       stack[arg.position] = arg.value;
       unshare_list(stack[arg.position]);
@@ -100,7 +101,7 @@ class ReplayRun {
     const bool writes_over = op.can_write_over && is_spent(op.tensors.front().key);
     std::vector<Written> written;
     for (const auto& arg : op.tensors) put_arg(op, arg, stack, written);
-    call(op, writes_over ? *op.facts->in_place : op.facts->op, stack);
+    call(op, writes_over ? facts.in_place.value_or(facts.op) : facts.op, stack);
     keep_results(op, stack);
     for (auto& [key, storage] : written) keep_if_wanted(key, std::move(storage));
   }

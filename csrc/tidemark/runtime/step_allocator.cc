@@ -19,7 +19,7 @@ struct StepAllocator::Immortal {
 };
 
 constinit StepAllocator::Immortal StepAllocator::Immortal::only;
-constinit StepAllocator& StepAllocator::instance_ = Immortal::only.allocator;
+constinit StepAllocator& StepAllocator::the_instance = Immortal::only.allocator;
 
 void StepAllocator::acquire() {
   std::lock_guard guard(lock_);

@@ -47,7 +47,7 @@ struct LiveBlock {
 
 class StepAllocator final : public c10::Allocator {
  public:
-  static StepAllocator& instance() noexcept { return instance_; }
+  static StepAllocator& instance() noexcept { return the_instance; }
 
   // Puts this allocator in front of the current CPU allocator, and takes it away again. Calls nest.
   // Blocks that are alive at the last release stay valid and are freed through it.
@@ -166,7 +166,7 @@ class StepAllocator final : public c10::Allocator {
   TIDEMARK_RARE void note_uncounted(Bytes bytes) noexcept;
   TIDEMARK_RARE void note_freed_elsewhere(const Block& block);
 
-  static StepAllocator& instance_;
+  static StepAllocator& the_instance;
   mutable SpinLock lock_;
   RecordMap<Block> blocks_;
   c10::Allocator* under_ = nullptr;
