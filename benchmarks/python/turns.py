@@ -59,6 +59,9 @@ def take_turns(task: str, modes: Sequence[Mode], steps: int) -> dict[str, list[l
         with _environment(mode.environment):
             process.start()
         theirs.close()
+    for connection in connections.values():  # until all are warm: they share a core
+        connection.send(0)
+        connection.recv()
     turns: dict[str, list[list[_Sample]]] = {mode.name: [] for mode in modes}
     for _ in range(-(-steps // (_STEPS_PER_TURN - 1))):
         for name, connection in connections.items():
