@@ -91,8 +91,16 @@ const Found* BudgetTree::look_between(const Between& between, Bytes budget) {
 }
 
 const Found* BudgetTree::best_within(Bytes budget) {
-  Between between{.from = floor_ - 1, .above = &everything_kept_};
   if (budget >= everything_kept_.peak_bytes()) return &everything_kept_;
+  const Found* found = halve_down_to(budget);
+  if (budget < floor_ || search_.is_stopped()) return found;
+  const auto [place, is_new] = rivals_.try_emplace(budget);
+  if (is_new) place->second = search_.rival_of(found, budget);
+  return place->second ? &*place->second : found;
+}
+
+const Found* BudgetTree::halve_down_to(Bytes budget) {
+  Between between{.from = floor_ - 1, .above = &everything_kept_};
   if (budget >= floor_ && !search_.is_stopped()) {
     const auto [place, is_new] = at_once_.try_emplace(budget);
     if (is_new) place->second = search_.look_at_once(budget);

@@ -8,6 +8,10 @@
 // holds a plan that the other cannot: the cost never rises with the budget, by construction. It
 // also means that every plan grows out of its neighbours' (budget continuation).
 //
+// At the very budget asked for, the other policies are asked once more: by luck one of them may
+// have a plan there that is cheaper than its neighbours for more memory allow. It is this budget's
+// alone.
+//
 // A search that is told to stop before the halvings have come near to the budget answers with the
 // best of all plans so far, the executor's first for that very budget among them.
 #pragma once
@@ -48,6 +52,7 @@ class TIDEMARK_API BudgetTree {
   const Found& at_least();
   const Found* cheapest_known(Bytes budget) const;
   const Found* look_between(const Between& between, Bytes budget);
+  const Found* halve_down_to(Bytes budget);
 
   Bytes floor_;
   Bytes range_;
@@ -60,6 +65,7 @@ class TIDEMARK_API BudgetTree {
   std::optional<Found> at_least_;
   std::map<Bytes, std::optional<Found>> plans_;    // by half-way budget
   std::map<Bytes, std::optional<Found>> at_once_;  // first plans, by budget asked for
+  std::map<Bytes, std::optional<Found>> rivals_;   // other policies' plans, likewise
 };
 
 }  // namespace tidemark

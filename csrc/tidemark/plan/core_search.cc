@@ -19,9 +19,12 @@ constexpr double kNearBound = 1.001;
 constexpr double kTrifle = 2e-4;
 // A gain of this part of the step's time is worth all of the work.
 constexpr double kMuch = 0.02;
-// So much must be left to win before published policies are asked, and those that take long.
-constexpr double kWorthRivals = 0.005;
-constexpr double kWorthSlowRivals = 0.05;
+// So much must be left to win before others are asked: for a half-way budget, and once more for the
+// one that a plan is wanted for.
+constexpr CoreSearch::Worth kOnTheWay{
+    .ready = 0.005, .slow = 0.05, .executor = 0.005, .online = 0.005};
+constexpr CoreSearch::Worth kAtTheBudget{
+    .ready = 2e-4, .slow = 0.005, .executor = 0.005, .online = 0};
 // What costs this many times the best before it is cleaned up is not followed any further.
 constexpr double kSlack = 1.2;
 // What one repair may take, in multiples of what ruin and recreate may, and up to how many events
@@ -52,14 +55,8 @@ constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
 constexpr std::int64_t kMostReplaysToClean = 2;
 // Parts of the room at the peak that a keep set fills; the rest is for replays to come.
 constexpr double kWide = 0.95;
-// What the executor is told, and the part of the room at the peak that the keep set it is to follow
-// fills; 0: it has no keep set. Those that win most often on generated models, each beside those
-// before it.
-struct Pass {
-  LookaheadParameters parameters;
-  double share = 0;
-};
-constexpr Pass kPasses[] = {
+// Those passes that win most often on generated models, each beside those before it.
+constexpr CoreSearch::Pass kPasses[] = {
     {{.alpha = 0.7, .beta = 0.5}, 1},
     {{.alpha = 1, .beta = 0.5}, 0.55},
     {{.alpha = 1, .beta = 1, .headroom = 0.1}, 0.7},
@@ -222,10 +219,10 @@ void CoreSearch::fit_from_scratch(double share) {
   favour(0);
 }
 
-void CoreSearch::follow(const LookaheadParameters& parameters, double share, Bytes limit) {
+void CoreSearch::follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns) {
   std::vector<ValueIndex> favoured;
-  if (share > 0) favoured = bench_.bound().keep_set(budget_, share);
-  const auto schedule = bench_.lookahead().run(limit, parameters, favoured, most_cost_ns());
+  if (pass.share > 0) favoured = bench_.bound().keep_set(budget_, pass.share);
+  const auto schedule = bench_.lookahead().run(limit, pass.parameters, favoured, most_cost_ns);
   residency_.add_work(8 * static_cast<std::int64_t>(num_events()));
   if (!schedule) return;
   residency_.load(*schedule);
@@ -239,17 +236,15 @@ void CoreSearch::construct(int depth) {
   for (int i = 0; i < kNumPasses && !is_done(); ++i) {
     if (i >= count && !pool_.empty()) break;
     const Pass& pass = kPasses[(depth * count + i) % kNumPasses];
-    follow(pass.parameters, pass.share, budget_);
+    follow(pass, budget_, most_cost_ns());
   }
 }
 
-// What the published policies have ready and is cheaper than all so far, where there is enough to
-// win for asking.
-void CoreSearch::meet_rivals() {
-  if (!options_.with_baselines || num_events() > kMostEventsToAsk) return;
+// What the published policies have ready and is cheaper than all so far.
+void CoreSearch::meet_ready_rivals(const Worth& worth) {
   for (const ReadyPolicy& policy : ready_policies()) {
     if (policy.is_slow && num_events() > kMostEventsToFit) continue;
-    if (is_stopped() || most_gain() < (policy.is_slow ? kWorthSlowRivals : kWorthRivals)) continue;
+    if (is_stopped() || most_gain() < (policy.is_slow ? worth.slow : worth.ready)) continue;
     const Rival* rival = bench_.rivals().cheapest(
         policy, {.budget = budget_,
                  .least_cost_ns = std::max(least_cost_ns_, bound_ns_),
@@ -259,18 +254,46 @@ void CoreSearch::meet_rivals() {
     keep(policy.name);
     offer(policy.name);
   }
-  if (num_events() >= kSmall) return;
+}
+
+void CoreSearch::follow_all_parameters(const Worth& worth, Nanoseconds most_cost_ns) {
   for (const LookaheadParameters& parameters : lookahead_parameters()) {
-    if (is_stopped() || most_gain() < kWorthRivals) return;
-    follow(parameters, 0, budget_);
+    if (is_stopped() || most_gain() < worth.executor) return;
+    follow({parameters}, budget_, most_cost_ns);
   }
+}
+
+void CoreSearch::meet_online_rivals(const Worth& worth) {
   for (const OnlinePolicy& policy : kOnlinePolicies) {
-    if (is_stopped() || most_gain() < kWorthRivals) return;
+    if (is_stopped() || most_gain() <= worth.online) return;
     const auto schedule = online_schedule(bench_.problem(), budget_, policy.score);
     if (!schedule) continue;
     residency_.load(*schedule);
     offer(policy.name);
   }
+}
+
+// Others are asked where there is enough to win for asking.
+void CoreSearch::meet_rivals() {
+  if (!options_.with_baselines || num_events() > kMostEventsToAsk) return;
+  meet_ready_rivals(kOnTheWay);
+  if (num_events() <= kMostEventsToFit) follow_all_parameters(kOnTheWay, most_cost_ns());
+  if (num_events() < kSmall) meet_online_rivals(kOnTheWay);
+}
+
+std::optional<Found> CoreSearch::rival_of(const Found* known, Bytes budget) {
+  if (!options_.with_baselines || num_events() > kMostEventsToFit) return std::nullopt;
+  begin(budget, 0, bench_.bound().at_peak(budget));
+  if (known != nullptr) {
+    residency_.load(known->candidate.schedule);
+    keep(known->policy);
+  }
+  meet_online_rivals(kAtTheBudget);
+  meet_ready_rivals(kAtTheBudget);
+  follow_all_parameters(kAtTheBudget, kEndless);
+  auto best = best_in_pool();
+  const bool is_better = best && (known == nullptr || best->cost_ns() < known->cost_ns());
+  return is_better ? std::move(best) : std::nullopt;
 }
 
 // For budgets where the quick ways lead nowhere: the first plan will do. What the executor finds
@@ -282,9 +305,9 @@ void CoreSearch::construct_by_force() {
   for (double share : {1.0, 0.97, 0.94, 0.9}) {
     const auto limit = static_cast<Bytes>(static_cast<double>(budget_) * share);
     for (double beta : {1.0, 0.5, 0.0})
-      if (is_needed()) follow({.beta = beta, .gamma = 0}, 0, limit);
+      if (is_needed()) follow({{.beta = beta, .gamma = 0}}, limit, kEndless);
     for (const LookaheadParameters& parameters : lookahead_parameters())
-      if (is_needed()) follow(parameters, 0, limit);
+      if (is_needed()) follow({parameters}, limit, kEndless);
   }
 }
 
@@ -310,15 +333,19 @@ bool CoreSearch::is_between_neighbours(const Found* below, const Found& above) c
   return pool_.front().cost_ns - above.cost_ns() <= (below->cost_ns() - above.cost_ns()) / 2;
 }
 
-std::optional<Found> CoreSearch::look_at_once(Bytes budget) {
+void CoreSearch::begin(Bytes budget, Nanoseconds least_cost_ns, Nanoseconds bound_ns) {
   budget_ = budget;
-  least_cost_ns_ = 0;
-  bound_ns_ = 0;
+  least_cost_ns_ = least_cost_ns;
+  bound_ns_ = bound_ns;
   pool_.clear();
+}
+
+std::optional<Found> CoreSearch::look_at_once(Bytes budget) {
+  begin(budget, 0, 0);
   int num_left = 1 + kEventsTimesForcedPasses / num_events();
   for (const LookaheadParameters& parameters : lookahead_parameters()) {
     if (!pool_.empty() || num_left-- == 0) break;
-    follow(parameters, 0, budget);
+    follow({parameters}, budget, kEndless);
     if (is_stopped()) break;
   }
   return best_in_pool();
@@ -336,10 +363,7 @@ std::optional<Found> CoreSearch::best_in_pool() {
 std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Found& above,
                                      int depth) {
   if (options_.told) options_.told({.num_searches = num_searches_++, .budget_bytes = budget});
-  budget_ = budget;
-  least_cost_ns_ = above.cost_ns();
-  bound_ns_ = bench_.bound().at_peak(budget);
-  pool_.clear();
+  begin(budget, above.cost_ns(), bench_.bound().at_peak(budget));
   if (below != nullptr) loosen(*below);
   const bool is_quick = num_events() <= kMostEventsToFit || !above.candidate.schedule.empty();
   if (is_quick && !is_done()) tighten(above, 0);

@@ -54,8 +54,29 @@ class TIDEMARK_API CoreSearch {
   // looks at least once, is not told of, and changes nothing for run().
   std::optional<Found> look_at_once(Bytes budget);
 
+  // Returns the plan of another policy within `budget` if one has a cheaper plan than `known`, the
+  // best so far if there is one.
+  std::optional<Found> rival_of(const Found* known, Bytes budget);
+
   // Returns the plan of least peak to which small steps down from `from` lead, if they lead down.
   std::optional<Found> lowest_below(const Found& from);
+
+  // What the executor is told, and the part of the room at the peak that the keep set fills which
+  // it is to follow; 0: it has no keep set.
+  struct Pass {
+    LookaheadParameters parameters;
+    double share = 0;
+  };
+
+  // What must be left to win, as a part of the step's time, before policies are asked: those that
+  // have their schedules ready, and of these the ones that take long to make them; the executor
+  // with all its parameters; those that decide as they go.
+  struct Worth {
+    double ready = 0;
+    double slow = 0;
+    double executor = 0;
+    double online = 0;
+  };
 
   // Whether it was told to stop.
   bool is_stopped() const { return options_.stop && options_.stop(); }
@@ -76,7 +97,11 @@ class TIDEMARK_API CoreSearch {
   };
   void construct(int depth);
   void construct_by_force();
+  void begin(Bytes budget, Nanoseconds least_cost_ns, Nanoseconds bound_ns);
   void meet_rivals();
+  void meet_ready_rivals(const Worth& worth);
+  void meet_online_rivals(const Worth& worth);
+  void follow_all_parameters(const Worth& worth, Nanoseconds most_cost_ns);
   void loosen(const Found& below);
   void tighten(const Found& above, int cuts_per_clean_up);
   void construct_near_floor(const Found& above);
@@ -84,7 +109,7 @@ class TIDEMARK_API CoreSearch {
   void follow(const Skeleton& skeleton);
   void descend(const Found& above);
   void fit_from_scratch(double share);
-  void follow(const LookaheadParameters& parameters, double share, Bytes limit);
+  void follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns);
   void improve();
   std::optional<Found> best_in_pool();
   void offer(std::string_view policy);

@@ -43,7 +43,9 @@ TEST_P(EveryPolicy, KeepsWithinTheBudgetWithPlansThatTheValidatorAccepts) {
   }
 }
 
-// Plans for all budgets at once are divided no finer than this part of the step's time.
+// Whoever is so near to what no plan can beat looks no further, and for the executor with all its
+// parameters a little more must be left to win.
+constexpr double kNearBound = 1.001;
 constexpr double kFinest = 5e-4;
 
 TEST_P(EveryPolicy, IsNoCheaperThanAuto) {
@@ -59,8 +61,9 @@ TEST_P(EveryPolicy, IsNoCheaperThanAuto) {
       const auto theirs = plan(graph, budget, {.policy = policy, .time_limit_s = 60});
       if (!theirs) continue;
       ASSERT_TRUE(ours) << policy << " at " << budget;
-      const auto most = static_cast<double>(theirs->recompute_ns) +
-                        kFinest * static_cast<double>(theirs->step_ns);
+      const double finest = policy == "lookahead" ? kFinest : 0;
+      const auto most = kNearBound * static_cast<double>(theirs->recompute_ns) +
+                        finest * static_cast<double>(theirs->step_ns);
       EXPECT_LE(static_cast<double>(ours->recompute_ns), most) << policy << " at " << budget;
     }
   }
