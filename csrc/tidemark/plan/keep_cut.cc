@@ -18,15 +18,13 @@ constexpr double kScale = 1024;
 KeepCut::KeepCut(const Problem& problem, EventIndex event, const std::vector<EventIndex>& free_ops)
     : problem_(problem),
       graph_(problem.graph()),
-      event_(event),
+      moment_(problem, event),
       node_of_value_(graph_.values.size(), kNone),
       node_of_op_(graph_.events.size(), kNone) {
   for (const Event& op : graph_.events) costs_.push_back(op.cost_ns);
   for (EventIndex op : free_ops) costs_[op] = 0;
-  find_pinned_blocks();
   for (const Gap& gap : problem.restorable_gaps()) {
-    const bool is_open = gap.time.begin <= event && event < gap.time.end;
-    if (!is_open || is_resident(gap.value)) continue;
+    if (!moment_.is_in(gap)) continue;
     wanted_.push_back(gap.value);
     add_value(gap.value);
   }
@@ -53,36 +51,7 @@ void KeepCut::add_op(EventIndex op) {
   node_of_op_[op] = 0;
   ops_.push_back(op);
   for (ValueIndex v : problem_.reads(op))
-    if (!is_resident(v)) add_value(v);
-}
-
-// Whether `v` keeps its block at the moment whatever a plan says: as pinned_curve counts it.
-bool KeepCut::is_pinned(ValueIndex v) const {
-  const Value& value = graph_.values[v];
-  if (value.producer >= event_) return false;
-  const int first = problem_.first_restorable_gap(v);
-  const int last = problem_.first_restorable_gap(v + 1);
-  for (int g = first; g < last; ++g) {
-    const Interval& time = problem_.restorable_gaps()[g].time;
-    if (time.begin <= event_ && event_ < time.end) return false;
-  }
-  const bool can_go = value.producer != kNone && value.overwritten_at == kNone;
-  const bool ends_with_hold = (first < last || can_go) && !value.holds.empty();
-  const EventIndex end =
-      ends_with_hold ? problem_.end_of(v, value.holds.back()) : problem_.natural_end(v);
-  return end > event_;
-}
-
-void KeepCut::find_pinned_blocks() {
-  is_block_pinned_.assign(num_blocks(graph_), 0);
-  for (ValueIndex v = 0; v < graph_.num_values(); ++v)
-    if (is_pinned(v)) is_block_pinned_[graph_.values[v].block] = 1;
-}
-
-// Whether `v` costs nothing: the program holds it, or another version keeps the block it lies in.
-bool KeepCut::is_resident(ValueIndex v) const {
-  const Value& value = graph_.values[v];
-  return value.producer == kNone || value.producer >= event_ || is_block_pinned_[value.block] != 0;
+    if (!moment_.is_there(v)) add_value(v);
 }
 
 Cut KeepCut::at_price(double ns_per_byte) const {

@@ -17,6 +17,7 @@
 
 #include "tidemark/base/bytes.h"
 #include "tidemark/base/export.h"
+#include "tidemark/plan/moment.h"
 #include "tidemark/plan/problem.h"
 
 namespace tidemark {
@@ -46,9 +47,6 @@ class TIDEMARK_API KeepCut {
  private:
   void add_value(ValueIndex v);
   void add_op(EventIndex op);
-  void find_pinned_blocks();
-  bool is_pinned(ValueIndex v) const;
-  bool is_resident(ValueIndex v) const;
 
   // A choice that is the best at some price, and what is known of the way to the next that holds
   // less: with the price at which both cost the same, nothing is cheaper than `least` in all.
@@ -62,8 +60,7 @@ class TIDEMARK_API KeepCut {
 
   const Problem& problem_;
   const StepGraph& graph_;
-  EventIndex event_;
-  std::vector<char> is_block_pinned_;
+  Moment moment_;
   std::vector<ValueIndex> wanted_;  // needed after the moment
   std::vector<ValueIndex> values_;  // that may be held, and the ops that make them
   std::vector<EventIndex> ops_;

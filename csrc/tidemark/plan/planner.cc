@@ -13,6 +13,7 @@
 #include "tidemark/plan/floor.h"
 #include "tidemark/plan/policy_run.h"
 #include "tidemark/plan/problem.h"
+#include "tidemark/plan/window_bound.h"
 #include "tidemark/plan/wished_plan.h"
 
 namespace tidemark {
@@ -26,6 +27,9 @@ constexpr double kMostSteps = 4e6;
 
 // What the lower bound says where it proves that there is no plan.
 constexpr Nanoseconds kNoPlan = std::numeric_limits<Nanoseconds>::max();
+
+// Where so much of the step's time lies between a plan and its bound, a better bound is looked for.
+constexpr double kWideGap = 0.005;
 
 // The caller is told again after this, however long one search takes.
 constexpr std::chrono::milliseconds kBetweenTellings{100};
@@ -86,6 +90,7 @@ class Planner {
  private:
   CoreOptions core_options();
   Plan finish(const Found& found, Bytes budget);
+  Nanoseconds bound_on(const Plan& plan, Bytes budget);
   PlanFailure fail(Bytes budget);
   std::vector<Bytes> fixed_by_category() const;
   std::string least_cost_text(Nanoseconds bound) const;
@@ -112,10 +117,17 @@ CoreOptions Planner::core_options() {
 Plan Planner::finish(const Found& found, Bytes budget) {
   Plan plan = make_plan(problem_, found.candidate.actions, found.policy, budget);
   plan.floor_bytes = floor_.bytes;
-  plan.lower_bound_ns = bench_.bound().at(budget);
+  plan.lower_bound_ns = bound_on(plan, budget);
   if (options_.least_feasible)
     plan.least_feasible_bytes = std::min(least_feasible_bytes(), plan.peak_bytes);
   return plan;
+}
+
+Nanoseconds Planner::bound_on(const Plan& plan, Bytes budget) {
+  const Nanoseconds bound = bench_.bound().at(budget);
+  const auto gap = static_cast<double>(plan.recompute_ns - bound);
+  if (gap <= kWideGap * static_cast<double>(plan.step_ns) || limit_.is_over()) return bound;
+  return std::max(bound, window_bound(problem_, budget, plan.recompute_ns));
 }
 
 std::vector<Bytes> Planner::fixed_by_category() const {
