@@ -282,7 +282,8 @@ def plan(
         policy: "auto" for the best that is found, or the name of one policy: `policies` lists
             them. "exact" for the cheapest plan there is, for steps of up to some hundred ops; it
             needs scipy. Its plan is proven to be the optimum where `Plan.lower_bound_ns` is its
-            `recompute_ns`; otherwise the two tell how far it can be from it.
+            `recompute_ns`; otherwise the two tell how far it can be from it. Larger steps get the
+            plan of "auto" with the best bound that is proven in time.
         time_limit: seconds after which the best plan found so far is returned. Where it does not
             end the search, the same arguments always give the same plan.
         keep: what must never be computed again: module paths ("lm_head", "h.*.mlp", with all below

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -34,6 +35,13 @@ void bind_plan(py::module_& m) {
       .def_readonly("step_ns", &Plan::step_ns)
       .def_readonly("recompute_ns", &Plan::recompute_ns)
       .def_readonly("lower_bound_ns", &Plan::lower_bound_ns)
+      .def("with_lower_bound",
+           [](Plan plan, Nanoseconds bound) {
+             // A plan proves that no bound is above it.
+             const Nanoseconds least = std::min(bound, plan.recompute_ns);
+             plan.lower_bound_ns = std::max(plan.lower_bound_ns, least);
+             return plan;
+           })
       .def_property_readonly("keep", [](const Plan& plan) { return plan.wishes.keep; })
       .def_property_readonly("recompute", [](const Plan& plan) { return plan.wishes.recompute; })
       .def_readonly("num_replays", &Plan::num_replays)
