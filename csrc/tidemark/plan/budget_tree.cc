@@ -95,8 +95,9 @@ const Found* BudgetTree::best_within(Bytes budget) {
   const Found* found = halve_down_to(budget);
   if (budget < floor_ || search_.is_stopped()) return found;
   const auto [place, is_new] = rivals_.try_emplace(budget);
-  if (is_new) place->second = search_.rival_of(found, budget);
-  return place->second ? &*place->second : found;
+  std::optional<Found>& rival = place->second;
+  if (is_new) rival = search_.rival_of(found, budget);
+  return rival ? &*rival : found;
 }
 
 const Found* BudgetTree::halve_down_to(Bytes budget) {

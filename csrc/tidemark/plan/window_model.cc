@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
+#include <ranges>
 #include <utility>
 
 #include "tidemark/plan/floor.h"
@@ -124,7 +126,7 @@ std::vector<EventIndex> WindowModel::exceeded(Solution solution, int count) cons
   std::ranges::sort(worst, std::greater{});
   if (worst.size() > static_cast<std::size_t>(count)) worst.resize(count);
   std::vector<EventIndex> events;
-  for (const auto& [over, event] : worst) events.push_back(event);
+  std::ranges::copy(worst | std::views::values, std::back_inserter(events));
   return events;
 }
 
