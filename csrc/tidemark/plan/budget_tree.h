@@ -9,8 +9,9 @@
 // also means that every plan grows out of its neighbours' (budget continuation).
 //
 // At the very budget asked for, the other policies are asked once more: by luck one of them may
-// have a plan there that is cheaper than its neighbours for more memory allow. It is this budget's
-// alone.
+// have a plan there that is cheaper than the neighbours for more memory. It counts for this budget
+// alone; what is monotone without exception is a frontier, where a plan also serves all larger
+// budgets.
 //
 // A search that is told to stop before the halvings have come near to the budget answers with the
 // best of all plans so far, the executor's first for that very budget among them.

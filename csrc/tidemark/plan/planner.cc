@@ -90,7 +90,7 @@ class Planner {
  private:
   CoreOptions core_options();
   Plan finish(const Found& found, Bytes budget);
-  Nanoseconds bound_on(const Plan& plan, Bytes budget);
+  Nanoseconds bound_within(Bytes budget, Nanoseconds known);
   PlanFailure fail(Bytes budget);
   std::vector<Bytes> fixed_by_category() const;
   std::string least_cost_text(Nanoseconds bound) const;
@@ -117,17 +117,19 @@ CoreOptions Planner::core_options() {
 Plan Planner::finish(const Found& found, Bytes budget) {
   Plan plan = make_plan(problem_, found.candidate.actions, found.policy, budget);
   plan.floor_bytes = floor_.bytes;
-  plan.lower_bound_ns = bound_on(plan, budget);
+  plan.lower_bound_ns = bound_within(budget, plan.recompute_ns);
   if (options_.least_feasible)
     plan.least_feasible_bytes = std::min(least_feasible_bytes(), plan.peak_bytes);
   return plan;
 }
 
-Nanoseconds Planner::bound_on(const Plan& plan, Bytes budget) {
+// `known` is what the best plan costs, kNoPlan if there is none.
+Nanoseconds Planner::bound_within(Bytes budget, Nanoseconds known) {
   const Nanoseconds bound = bench_.bound().at(budget);
-  const auto gap = static_cast<double>(plan.recompute_ns - bound);
-  if (gap <= kWideGap * static_cast<double>(plan.step_ns) || limit_.is_over()) return bound;
-  return std::max(bound, window_bound(problem_, budget, plan.recompute_ns));
+  const auto step_ns = static_cast<double>(problem_.unplanned().step_ns);
+  const bool is_near = static_cast<double>(known - bound) <= kWideGap * step_ns;
+  if (bound == kNoPlan || is_near || limit_.is_over()) return bound;
+  return std::max(bound, window_bound(problem_, budget, known));
 }
 
 std::vector<Bytes> Planner::fixed_by_category() const {
@@ -176,7 +178,7 @@ PlanFailure Planner::fail(Bytes budget) {
   failure.reason =
       limit_.was_over() ? PlanFailure::Reason::kTimeOut : PlanFailure::Reason::kInfeasible;
   failure.least_feasible_bytes = least_feasible_bytes();
-  if (budget >= floor_.bytes) failure.lower_bound_ns = bench_.bound().at(budget);
+  if (budget >= floor_.bytes) failure.lower_bound_ns = bound_within(budget, kNoPlan);
   const Event& op = problem_.graph().events[floor_.event];
   const std::string place = op.scope.empty() ? op.name : op.name + " in " + op.scope;
   failure.sentence = fmt::format(

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
+#include <numeric>
 #include <vector>
 
 #include "tidemark/plan/relaxation.h"
@@ -27,10 +29,14 @@ Nanoseconds window_bound(const Problem& problem, Bytes budget, Nanoseconds enoug
   double best = 0;
   while (!moments.empty()) {
     const WindowModel model(problem, budget, moments);
-    work += kIterations * static_cast<std::int64_t>(model.programme().column.size());
+    const Milp& programme = model.programme();
+    work += kIterations * static_cast<std::int64_t>(programme.column.size());
     if (work > kMostWork) break;
-    const Relaxation relaxation = relax(model.programme(), kIterations);
+    const Relaxation relaxation = relax(programme, kIterations);
     best = std::max(best, relaxation.least);
+    // More than everything in every window: there is no solution.
+    const double most = std::accumulate(programme.cost.begin(), programme.cost.end(), 1.0);
+    if (best > 2 * most) return std::numeric_limits<Nanoseconds>::max();
     if (best >= static_cast<double>(enough)) break;
     std::vector<EventIndex> more = model.exceeded(relaxation.solution, kMostMore);
     if (more.empty() && parts < kMostParts) more = window_moments(problem, budget, parts *= 2);

@@ -11,9 +11,10 @@
 
 namespace tidemark {
 
-// Returns a lower bound on the recomputation of any plan within `budget`, in nanoseconds, 0 if none
-// was found; it stops at `enough`. For some thousand ops it takes a few tenths of a second, for
-// many more it is not tried. REQUIRES: the floor is not above the budget.
+// Returns a lower bound on the recomputation of any plan within `budget`, in nanoseconds: 0 if none
+// was found, the largest Nanoseconds if there is no plan. It stops at `enough`. For some thousand
+// ops it takes a few tenths of a second; many more are not looked at.
+// REQUIRES: the floor is not above the budget.
 TIDEMARK_API Nanoseconds window_bound(const Problem& problem, Bytes budget, Nanoseconds enough);
 
 }  // namespace tidemark

@@ -116,10 +116,12 @@ std::vector<EventIndex> WindowModel::exceeded(Solution solution, int count) cons
     add_kept(w, solution, bytes);
     std::pair<Bytes, EventIndex> most{0, kNone};
     Bytes kept = 0;
-    for (EventIndex e = windows_[w].moment.event(); e < windows_[w].end; ++e) {
+    const EventIndex begin = windows_[w].moment.event();
+    for (EventIndex e = begin; e < windows_[w].end; ++e) {
       kept += bytes[e];
       const Bytes over = held_[e].peak + kept - budget_;
-      if (graph.events[e].kind != EventKind::kUnpack) most = std::max(most, {over, e});
+      const bool is_new = e > begin && graph.events[e].kind != EventKind::kUnpack;
+      if (is_new) most = std::max(most, {over, e});
     }
     if (most.second != kNone) worst.push_back(most);
   }
