@@ -75,8 +75,7 @@ constexpr int kNumPasses = std::size(kPasses);
 // Small steps can afford more.
 constexpr int kLeastPasses = 3;
 constexpr int kEventsTimesPasses = 4000;
-// Steps with fewer events are also tried with all parameters of the executor, as "lookahead" does,
-// and with the online policies.
+// On steps with fewer events the online policies are asked for half-way budgets, too.
 constexpr int kSmall = 1000;
 // Parts of the work that ruin and recreate puts into the plans of the pool, best first.
 constexpr double kShares[kPoolSize] = {0.5, 0.25, 0.25};

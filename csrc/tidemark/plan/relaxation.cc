@@ -70,7 +70,7 @@ Matrix transposed(const Matrix& rows, std::size_t num_columns) {
   return columns;
 }
 
-// A point of both programmes, with the products that belong to it.
+// A point of the programme and of its dual.
 struct Point {
   Vector x;
   Vector y;

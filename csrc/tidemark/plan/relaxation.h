@@ -6,7 +6,9 @@
 //
 //   cost of any solution >= -most * y + sum over columns of min(0, cost + (transposed matrix) y)
 //
-// as all columns lie in [0, 1]. Cost: `iterations` times the entries of the programme.
+// as all columns lie in [0, 1]: cut short it is no less true. That is why it is here and no
+// solver's, which the core would have to bring along for this alone. Cost: `iterations` times the
+// entries of the programme.
 #pragma once
 
 #include <vector>
