@@ -39,19 +39,24 @@ def plan_or_none(graph: StepGraph, budget: int, policy: str, seconds: float = 10
     return made
 
 
-def test_exact_is_what_trying_all_plans_finds() -> None:
-    num_budgets = num_certified = 0
+def small_cases() -> Iterator[tuple[StepGraph, int, int | None]]:
+    """Yields small steps, budgets, and what the best of all their plans computes again."""
     for seed in range(48):
         step = small_steps.random_step(seed, 3 + seed % 2, seed % 2 == 0, seed % 3 != 0)
         if not small_steps.is_small(step):
             continue
         graph = StepGraph.from_json(step)
         for budget in budgets_of(graph, (0.0, *SHARES)):
-            made = plan_or_none(graph, budget, "exact")
-            best = small_steps.least_recompute(step, budget)
-            assert (made and made.recompute_ns) == best, (seed, budget)
-            num_budgets += 1
-            num_certified += made is not None and made.lower_bound_ns == best
+            yield graph, budget, small_steps.least_recompute(step, budget)
+
+
+def test_exact_is_what_trying_all_plans_finds() -> None:
+    num_budgets = num_certified = 0
+    for graph, budget, best in small_cases():
+        made = plan_or_none(graph, budget, "exact")
+        assert (made and made.recompute_ns) == best, (graph, budget)
+        num_budgets += 1
+        num_certified += made is not None and made.lower_bound_ns == best
     assert num_budgets > 100
     assert num_certified > num_budgets // 2
 
@@ -154,25 +159,17 @@ def test_a_step_too_large_to_solve_gets_the_plan_of_auto_and_a_bound() -> None:
 
 def test_several_moments_never_prove_more_than_there_is() -> None:
     num_programmes = num_tight = 0
-    for seed in range(48):
-        step = small_steps.random_step(seed, 3 + seed % 2, seed % 2 == 0, seed % 3 != 0)
-        if not small_steps.is_small(step):
-            continue
-        graph = StepGraph.from_json(step)
-        for budget in budgets_of(graph, (0.0, *SHARES)):
-            best = small_steps.least_recompute(step, budget)
-            if best is None:
+    for graph, budget, best in small_cases():
+        for parts in (1, 3, graph._handle.num_events):
+            moments = _core.window_moments(graph._handle, budget, parts)
+            model = _core.window_model(graph._handle, budget, moments)
+            if best is None or not len(model.programme.cost):
                 continue
-            for parts in (1, 3, graph._handle.num_events):
-                moments = _core.window_moments(graph._handle, budget, parts)
-                model = _core.window_model(graph._handle, budget, moments)
-                if not len(model.programme.cost):
-                    continue
-                outcome = exact._run(model.programme, 10)
-                # The solver's optimum is rounded up to whole nanoseconds.
-                assert outcome.least_ns - 1 <= best, (seed, budget, parts)
-                num_programmes += 1
-                num_tight += outcome.least_ns >= best
+            outcome = exact._run(model.programme, 10)
+            # The solver's optimum is rounded up to whole nanoseconds.
+            assert outcome.least_ns - 1 <= best, (graph, budget, parts)
+            num_programmes += 1
+            num_tight += outcome.least_ns >= best
     assert num_programmes > 200
     assert num_tight > num_programmes // 2
 
