@@ -49,8 +49,13 @@ class Answer:
 @dataclass(frozen=True)
 class _Outcome:
     solution: Any  # a float per column, or None
-    least_ns: int  # no solution costs less
+    least_ns: int  # no solution costs less, to the solver's tolerance
     is_infeasible: bool
+
+    @property
+    def surely_ns(self) -> int:
+        """What no solution costs less than, whatever the solver's tolerance has added."""
+        return int(self.least_ns * (1 - 2 * _ROUNDING))
 
 
 def solve(graph: _core.StepGraph, budget_bytes: int, time_limit: float) -> Answer:
@@ -96,7 +101,7 @@ def _prove(graph: _core.StepGraph, known: _core.Plan, seconds: float) -> _core.P
     while moments and (left := ends_at - time.perf_counter()) > 0:
         model = _core.window_model(graph, known.budget_bytes, moments)
         outcome = _run(model.programme, left)
-        known = known.with_lower_bound(int(outcome.least_ns * (1 - 2 * _ROUNDING)))
+        known = known.with_lower_bound(outcome.surely_ns)
         if outcome.solution is None:
             break
         more = set(model.exceeded(outcome.solution, _MOST_MORE)).difference(moments)
@@ -118,13 +123,13 @@ def _solve_model(
 ) -> Answer:
     """Returns what the programme of all schedules gives."""
     is_complete = model.is_complete
-    least_ns, is_infeasible = 0, False
+    least_ns, surely_ns, is_infeasible = 0, 0, False
     for number, (share, with_outside) in enumerate(_TRIES):
         if share < 1:
             model = _core.exact_model(graph, int(budget_bytes * share))
         outcome = _run_model(model, known, ends_at - time.perf_counter(), with_outside)
         if number == 0:
-            least_ns = outcome.least_ns
+            least_ns, surely_ns = outcome.least_ns, outcome.surely_ns
             is_infeasible = outcome.is_infeasible and is_complete
         if outcome.solution is None:
             break
@@ -135,7 +140,7 @@ def _solve_model(
             return Answer(plan, plan.recompute_ns <= least_ns)
     if isinstance(known, _core.PlanFailure):
         return Answer(known, is_infeasible)
-    return Answer(known.with_lower_bound(least_ns) if is_complete else known, False)
+    return Answer(known.with_lower_bound(surely_ns) if is_complete else known, False)
 
 
 def _run_model(

@@ -47,11 +47,11 @@ class TIDEMARK_API WindowModel {
  private:
   struct Window {
     Moment moment;
-    EventIndex end;         // the next moment, or the number of events
-    Bytes room;             // beside what the program holds at the moment
-    std::vector<int> keep;  // column per value, or kNone
-    std::vector<int> run;   // column per op, or kNone
-    std::vector<Milp::Term> bytes;
+    EventIndex end;                 // the next moment, or the number of events
+    Bytes room;                     // beside what the program holds at the moment
+    std::vector<int> keep;          // column per value, negative where it has none
+    std::vector<int> run;           // per op, likewise
+    std::vector<Milp::Term> bytes;  // of all columns in `keep`
   };
   // A column whose rows are yet to be added: of a value or of an op.
   struct Open {
