@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import copyreg
+
 
 class BudgetInfeasible(ValueError):
     """No plan was found that runs the step in the budget.
@@ -69,6 +71,11 @@ class BudgetInfeasible(ValueError):
         self.source = source
         self.fixed_bytes = dict(fixed_bytes or {})
         self.timed_out = timed_out
+
+    # Without it an exception is made again from its text alone. One that cannot be made again
+    # breaks the pool of processes that it was raised in.
+    def __reduce__(self) -> tuple[object, tuple[object, ...], dict[str, object]]:
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
 class PlanMismatch(ValueError):

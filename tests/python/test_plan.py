@@ -1,4 +1,5 @@
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,18 @@ def test_an_infeasible_budget_names_the_least_and_what_is_fixed(graph: StepGraph
     assert no.fixed_bytes["Parameter"] > 0
     assert "Parameter" in str(no)
     assert tidemark.plan(graph, no.least_feasible_bytes).peak_bytes <= no.least_feasible_bytes
+
+
+def test_a_refusal_passes_from_process_to_process(graph: StepGraph) -> None:
+    with pytest.raises(BudgetInfeasible) as caught:
+        tidemark.plan(graph, 1)
+
+    passed = pickle.loads(pickle.dumps(caught.value))
+
+    assert type(passed) is BudgetInfeasible
+    assert str(passed) == str(caught.value)
+    assert vars(passed) == vars(caught.value)
+    assert passed.least_feasible_bytes == caught.value.least_feasible_bytes
 
 
 def test_between_floor_and_least_the_bound_says_what_a_plan_would_cost() -> None:
