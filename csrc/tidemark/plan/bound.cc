@@ -109,6 +109,12 @@ double LowerBound::cheapest_fill(EventIndex event, Bytes excess) const {
 }
 
 Nanoseconds LowerBound::at(Bytes budget) {
+  const auto [place, is_new] = found_.try_emplace(budget, 0);
+  if (is_new) place->second = find(budget);
+  return place->second;
+}
+
+Nanoseconds LowerBound::find(Bytes budget) {
   if (problem_.unplanned().peak_bytes <= budget) return 0;
   if (floor_bytes_ > budget) return kImpossible;
   const EventIndex n = problem_.graph().num_events();

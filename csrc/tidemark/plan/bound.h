@@ -44,6 +44,7 @@ class TIDEMARK_API LowerBound {
     EventIndex begin;
     EventIndex end;
   };
+  Nanoseconds find(Bytes budget);
   void find_candidates();
   void find_free_bytes();
   void find_moments();
@@ -62,6 +63,7 @@ class TIDEMARK_API LowerBound {
   std::vector<EventIndex> moments_;     // high events well apart, the highest first
   std::map<EventIndex, KeepCut> cuts_;  // made when first asked
   PathBound path_bound_;
+  std::map<Bytes, Nanoseconds> found_;  // by budget
 };
 
 // The bound for one budget.

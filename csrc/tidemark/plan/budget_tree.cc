@@ -94,10 +94,10 @@ const Found* BudgetTree::best_within(Bytes budget) {
   if (budget >= everything_kept_.peak_bytes()) return &everything_kept_;
   const Found* found = halve_down_to(budget);
   if (budget < floor_ || search_.is_stopped()) return found;
-  const auto [place, is_new] = rivals_.try_emplace(budget);
-  std::optional<Found>& rival = place->second;
-  if (is_new) rival = search_.rival_of(found, budget);
-  return rival ? &*rival : found;
+  const auto [place, is_new] = refined_.try_emplace(budget);
+  std::optional<Found>& refined = place->second;
+  if (is_new) refined = search_.refine(found, budget);
+  return refined ? &*refined : found;
 }
 
 const Found* BudgetTree::halve_down_to(Bytes budget) {

@@ -1,4 +1,4 @@
-// BudgetTree: the core's plans for all budgets, so that more memory is never slower.
+// BudgetTree: the core's plans for all budgets, each between those for less and for more memory.
 //
 // A heuristic may find a dearer plan for more bytes. Here every answer lies between two others: the
 // range from the floor to the unplanned peak is halved again and again around the budget asked for;
@@ -8,10 +8,10 @@
 // holds a plan that the other cannot: the cost never rises with the budget, by construction. It
 // also means that every plan grows out of its neighbours' (budget continuation).
 //
-// At the very budget asked for, the other policies are asked once more: by luck one of them may
-// have a plan there that is cheaper than the neighbours for more memory. It counts for this budget
-// alone; what is monotone without exception is a frontier, where a plan also serves all larger
-// budgets.
+// At the very budget asked for, the search goes on from there, and the other policies are asked.
+// That closes far more of the gap to the bound than the same work spent half-way does, but by luck
+// the plan may become cheaper than those for a little more memory. What is monotone without
+// exception is a frontier, where a plan also serves all larger budgets.
 //
 // A search that is told to stop before the halvings have come near to the budget answers with the
 // best of all plans so far, the executor's first for that very budget among them.
@@ -66,7 +66,7 @@ class TIDEMARK_API BudgetTree {
   std::optional<Found> at_least_;
   std::map<Bytes, std::optional<Found>> plans_;    // by half-way budget
   std::map<Bytes, std::optional<Found>> at_once_;  // first plans, by budget asked for
-  std::map<Bytes, std::optional<Found>> rivals_;   // other policies' plans, likewise
+  std::map<Bytes, std::optional<Found>> refined_;  // better plans, likewise
 };
 
 }  // namespace tidemark

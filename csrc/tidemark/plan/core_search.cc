@@ -12,19 +12,27 @@
 namespace tidemark {
 namespace {
 
-constexpr std::size_t kPoolSize = 3;
 // So near to what no plan can beat that looking on is not worth its time.
 constexpr double kNearBound = 1.001;
 // Nothing to win but less than this part of the step's time is as good as nothing.
 constexpr double kTrifle = 2e-4;
 // A gain of this part of the step's time is worth all of the work.
 constexpr double kMuch = 0.02;
-// So much must be left to win before others are asked: for a half-way budget, and once more for the
-// one that a plan is wanted for.
-constexpr CoreSearch::Worth kOnTheWay{
-    .ready = 0.005, .slow = 0.05, .executor = 0.005, .online = 0.005};
-constexpr CoreSearch::Worth kAtTheBudget{
-    .ready = 2e-4, .slow = 0.005, .executor = 0.005, .online = 0};
+// What ruin and recreate may take for one budget, as Residency::work() counts: small steps can
+// afford more per event, very large ones less.
+constexpr double kLeastSteps = 5e5;
+constexpr double kStepsPerEvent = 150;
+constexpr double kMostSteps = 4e6;
+// The same for a budget that is asked for, after all else.
+constexpr double kRefinementPerEvent = 1.5e4;
+constexpr double kMostRefinement = 5e7;
+// Steps with fewer events have time to begin again so often, each for this part of the refinement.
+constexpr int kFewEvents = 2000;
+constexpr int kFreshStarts = 4;
+constexpr double kFreshPart = 0.25;
+constexpr double kFreshNoise = 0.6;
+// So much must be left to win before policies are asked that take long to make their schedules.
+constexpr double kWorthSlow = 0.005;
 // What costs this many times the best before it is cleaned up is not followed any further.
 constexpr double kSlack = 1.2;
 // What one repair may take, in multiples of what ruin and recreate may, and up to how many events
@@ -48,8 +56,9 @@ constexpr std::int64_t kFrontierPart = 4;
 constexpr std::int64_t kDescentPart = 2;
 // Passes of the executor where nothing else has found a plan: in large steps not all of them.
 constexpr int kEventsTimesForcedPasses = 100000;
-// Beyond so many the schedules of published policies take too long to simulate.
-constexpr int kMostEventsToAsk = 100000;
+// Beyond so many one plan takes long enough, and the schedules of published policies take too long
+// to simulate.
+constexpr int kMostEventsToRefine = 100000;
 constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
 // Schedules with more replays per event take longer to clean up than to find better ones.
 constexpr std::int64_t kMostReplaysToClean = 2;
@@ -75,10 +84,6 @@ constexpr int kNumPasses = std::size(kPasses);
 // Small steps can afford more.
 constexpr int kLeastPasses = 3;
 constexpr int kEventsTimesPasses = 4000;
-// On steps with fewer events the online policies are asked for half-way budgets, too.
-constexpr int kSmall = 1000;
-// Parts of the work that ruin and recreate puts into the plans of the pool, best first.
-constexpr double kShares[kPoolSize] = {0.5, 0.25, 0.25};
 
 }  // namespace
 
@@ -86,6 +91,7 @@ CoreSearch::CoreSearch(Workbench& bench, CoreOptions options)
     : bench_(bench),
       options_(std::move(options)),
       floor_bytes_(memory_floor(bench.problem()).bytes),
+      work_(most_work()),
       residency_(bench.facts()),
       repair_(residency_),
       continuation_(residency_, repair_),
@@ -93,18 +99,28 @@ CoreSearch::CoreSearch(Workbench& bench, CoreOptions options)
 
 int CoreSearch::num_events() const { return bench_.problem().graph().num_events(); }
 
+std::int64_t CoreSearch::most_work() const {
+  const double steps = std::min(kMostSteps, kLeastSteps + kStepsPerEvent * num_events());
+  return static_cast<std::int64_t>(steps * options_.effort);
+}
+
+std::int64_t CoreSearch::most_refinement() const {
+  const double steps = std::min(kMostRefinement, kRefinementPerEvent * num_events());
+  return static_cast<std::int64_t>(steps * options_.effort);
+}
+
 std::int64_t CoreSearch::most_near_floor_work() const {
   const auto n = static_cast<std::int64_t>(num_events());
-  return std::min({kNearFloorWork * options_.work, kNearFloorWorkOfSmall * n * n,
+  return std::min({kNearFloorWork * work_, kNearFloorWorkOfSmall * n * n,
                    kNearFloorWorkOfLarge / std::max<std::int64_t>(n, 1)});
 }
 
 // What a cheaper plan could save at most, as a part of the step's time.
 double CoreSearch::most_gain() const {
-  if (pool_.empty()) return 1;
+  if (!best_) return 1;
   const Nanoseconds least = std::max(
       least_cost_ns_, static_cast<Nanoseconds>(static_cast<double>(bound_ns_) * kNearBound));
-  return static_cast<double>(pool_.front().cost_ns - least) /
+  return static_cast<double>(best_->cost_ns - least) /
          static_cast<double>(std::max<Nanoseconds>(1, bench_.problem().unplanned().step_ns));
 }
 
@@ -114,22 +130,17 @@ void CoreSearch::favour(double share) {
   repair_.favour(share > 0 ? bench_.bound().keep_set(budget_, share) : std::vector<ValueIndex>{});
 }
 
-// Remembers the residency's schedule if it is among the few cheapest.
+// Remembers the residency's schedule if it is the cheapest.
 void CoreSearch::keep(std::string_view policy) {
   const Nanoseconds cost = residency_.cost_ns();
-  if (cost < least_cost_ns_) return;
-  if (pool_.size() == kPoolSize && pool_.back().cost_ns <= cost) return;
-  Kept kept{residency_.schedule(), cost, policy};
-  for (const Kept& other : pool_)
-    if (other.cost_ns == cost && other.schedule == kept.schedule) return;
-  pool_.insert(std::ranges::upper_bound(pool_, cost, {}, &Kept::cost_ns), std::move(kept));
-  if (pool_.size() > kPoolSize) pool_.pop_back();
+  if (cost < least_cost_ns_ || (best_ && best_->cost_ns <= cost)) return;
+  best_ = Kept{residency_.schedule(), cost, policy};
 }
 
 void CoreSearch::offer(std::string_view policy) {
   if (residency_.peak_bytes() > budget_) return;
   const bool is_worth = residency_.num_replays() <= kMostReplaysToClean * num_events();
-  if (is_worth) repair_.clean_up(budget_, least_cost_ns_, options_.work);
+  if (is_worth) repair_.clean_up(budget_, least_cost_ns_, work_);
   keep(policy);
 }
 
@@ -141,15 +152,15 @@ void CoreSearch::loosen(const Found& below) {
 
 // What is much dearer than the best before it is cleaned up will not be the best after.
 Nanoseconds CoreSearch::most_cost_ns() const {
-  if (pool_.empty()) return kEndless;
-  return static_cast<Nanoseconds>(static_cast<double>(pool_.front().cost_ns) * kSlack);
+  if (!best_) return kEndless;
+  return static_cast<Nanoseconds>(static_cast<double>(best_->cost_ns) * kSlack);
 }
 
 void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
   residency_.load(above.candidate.schedule);
   if (repair_.fit({.budget = budget_,
                    .most_cost_ns = most_cost_ns(),
-                   .most_work = kFitWork * options_.work,
+                   .most_work = kFitWork * work_,
                    .cuts_per_clean_up = cuts_per_clean_up}))
     offer("mincut");
 }
@@ -169,7 +180,7 @@ void CoreSearch::construct_near_floor(const Found& above) {
 bool CoreSearch::is_near_floor() const {
   if (num_events() > kMostEventsToFit || is_stopped() || near_floor_work_ <= 0) return false;
   const auto near = static_cast<Bytes>(kNearFloor * static_cast<double>(floor_bytes_));
-  return pool_.empty() || (budget_ < near && most_gain() > kWorthDescent);
+  return !best_ || (budget_ < near && most_gain() > kWorthDescent);
 }
 
 // Skeletons are rough, so they are made to fit afterwards, whatever they are made for.
@@ -180,7 +191,7 @@ void CoreSearch::follow(const Skeleton& skeleton) {
   residency_.add_work(program.work());
   if (!schedule) return;
   residency_.load(*schedule);
-  if (repair_.fit({.budget = budget_, .most_cost_ns = most_cost_ns(), .most_work = options_.work}))
+  if (repair_.fit({.budget = budget_, .most_cost_ns = most_cost_ns(), .most_work = work_}))
     offer("mincut");
 }
 
@@ -189,7 +200,7 @@ void CoreSearch::descend(const Found& above) {
   continuation_.begin_with(above.candidate.schedule, above.peak_bytes(), above.cost_ns());
   const Continuation::Rung* rung = continuation_.reach({.budget = budget_,
                                                         .work = near_floor_work_ / kDescentPart,
-                                                        .repair_work = options_.work,
+                                                        .repair_work = work_,
                                                         .stop = options_.stop});
   near_floor_work_ -= residency_.work() - begin;
   if (rung == nullptr) return;
@@ -201,19 +212,20 @@ std::optional<Found> CoreSearch::lowest_below(const Found& from) {
   continuation_.begin_with(from.candidate.schedule, from.peak_bytes(), from.cost_ns());
   continuation_.reach({.budget = floor_bytes_,
                        .work = most_near_floor_work() / kLowestPart,
-                       .repair_work = options_.work,
+                       .repair_work = work_,
                        .stop = options_.stop});
   auto candidate = judge(bench_.problem(), continuation_.lowest().schedule);
   if (!candidate || candidate->simulation.peak_bytes >= from.peak_bytes()) return std::nullopt;
   return Found{std::move(*candidate), "mincut"};
 }
 
-void CoreSearch::fit_from_scratch(double share) {
+void CoreSearch::fit_from_scratch(double share, double noise) {
   favour(share);
   residency_.load({});
   if (repair_.fit({.budget = budget_,
                    .most_cost_ns = most_cost_ns(),
-                   .most_work = kFitWork * options_.work}))
+                   .most_work = kFitWork * work_,
+                   .noise = noise}))
     offer("mincut");
   favour(0);
 }
@@ -233,21 +245,21 @@ void CoreSearch::construct(int depth) {
   const int least = num_events() <= kMostEventsToFit ? kLeastPasses : 1;
   const int count = std::clamp(kEventsTimesPasses / num_events(), least, kNumPasses);
   for (int i = 0; i < kNumPasses && !is_done(); ++i) {
-    if (i >= count && !pool_.empty()) break;
+    if (i >= count && best_) break;
     const Pass& pass = kPasses[(depth * count + i) % kNumPasses];
     follow(pass, budget_, most_cost_ns());
   }
 }
 
 // What the published policies have ready and is cheaper than all so far.
-void CoreSearch::meet_ready_rivals(const Worth& worth) {
+void CoreSearch::meet_ready_rivals() {
   for (const ReadyPolicy& policy : ready_policies()) {
-    if (policy.is_slow && num_events() > kMostEventsToFit) continue;
-    if (is_stopped() || most_gain() < (policy.is_slow ? worth.slow : worth.ready)) continue;
-    const Rival* rival = bench_.rivals().cheapest(
-        policy, {.budget = budget_,
-                 .least_cost_ns = std::max(least_cost_ns_, bound_ns_),
-                 .below_ns = pool_.empty() ? kEndless : pool_.front().cost_ns});
+    if (is_done()) return;
+    if (policy.is_slow && (num_events() > kMostEventsToFit || most_gain() < kWorthSlow)) continue;
+    const Rival* rival =
+        bench_.rivals().cheapest(policy, {.budget = budget_,
+                                          .least_cost_ns = std::max(least_cost_ns_, bound_ns_),
+                                          .below_ns = best_ ? best_->cost_ns : kEndless});
     if (rival == nullptr) continue;
     residency_.load(rival->schedule);
     keep(policy.name);
@@ -255,16 +267,16 @@ void CoreSearch::meet_ready_rivals(const Worth& worth) {
   }
 }
 
-void CoreSearch::follow_all_parameters(const Worth& worth, Nanoseconds most_cost_ns) {
+void CoreSearch::follow_all_parameters() {
   for (const LookaheadParameters& parameters : lookahead_parameters()) {
-    if (is_stopped() || most_gain() < worth.executor) return;
-    follow({parameters}, budget_, most_cost_ns);
+    if (is_done()) return;
+    follow({parameters}, budget_, kEndless);
   }
 }
 
-void CoreSearch::meet_online_rivals(const Worth& worth) {
+void CoreSearch::meet_online_rivals() {
   for (const OnlinePolicy& policy : kOnlinePolicies) {
-    if (is_stopped() || most_gain() <= worth.online) return;
+    if (is_stopped() || most_gain() <= 0) return;
     const auto schedule = online_schedule(bench_.problem(), budget_, policy.score);
     if (!schedule) continue;
     residency_.load(*schedule);
@@ -272,25 +284,46 @@ void CoreSearch::meet_online_rivals(const Worth& worth) {
   }
 }
 
-// Others are asked where there is enough to win for asking.
 void CoreSearch::meet_rivals() {
-  if (!options_.with_baselines || num_events() > kMostEventsToAsk) return;
-  meet_ready_rivals(kOnTheWay);
-  if (num_events() <= kMostEventsToFit) follow_all_parameters(kOnTheWay, most_cost_ns());
-  if (num_events() < kSmall) meet_online_rivals(kOnTheWay);
+  meet_ready_rivals();
+  if (num_events() > kMostEventsToFit) return;
+  meet_online_rivals();
+  follow_all_parameters();
 }
 
-std::optional<Found> CoreSearch::rival_of(const Found* known, Bytes budget) {
-  if (!options_.with_baselines || num_events() > kMostEventsToFit) return std::nullopt;
-  begin(budget, 0, bench_.bound().at_peak(budget));
+void CoreSearch::keep_cheaper(const std::optional<Kept>& other) {
+  if (other && (!best_ || other->cost_ns <= best_->cost_ns)) best_ = other;
+}
+
+// Small steps have few ways to change a plan: where one hangs, another beginning may not.
+void CoreSearch::start_afresh() {
+  if (num_events() > kFewEvents) return;
+  for (int i = 0; i < kFreshStarts && !is_done(); ++i) {
+    const std::optional<Kept> known = std::exchange(best_, std::nullopt);
+    fit_from_scratch(i % 2 == 0 ? 0 : kWide, i < 2 ? 0 : kFreshNoise);
+    improve(static_cast<std::int64_t>(kFreshPart * static_cast<double>(most_refinement())));
+    keep_cheaper(known);
+  }
+}
+
+std::optional<Found> CoreSearch::refine(const Found* known, Bytes budget) {
+  if (num_events() > kMostEventsToRefine) return std::nullopt;
+  begin(budget, 0, bench_.bound().at(budget));
   if (known != nullptr) {
     residency_.load(known->candidate.schedule);
     keep(known->policy);
   }
-  meet_online_rivals(kAtTheBudget);
-  meet_ready_rivals(kAtTheBudget);
-  follow_all_parameters(kAtTheBudget, kEndless);
-  auto best = best_in_pool();
+  start_afresh();
+  const std::optional<Kept> own = best_;
+  if (options_.with_baselines) meet_rivals();
+  const std::optional<Kept> rival = std::exchange(best_, own);
+  improve(most_refinement());
+  if (rival && (!own || rival->cost_ns < own->cost_ns)) {
+    const std::optional<Kept> improved = std::exchange(best_, rival);
+    improve(most_refinement());
+    keep_cheaper(improved);
+  }
+  auto best = found();
   const bool is_better = best && (known == nullptr || best->cost_ns() < known->cost_ns());
   return is_better ? std::move(best) : std::nullopt;
 }
@@ -300,7 +333,7 @@ std::optional<Found> CoreSearch::rival_of(const Found* known, Bytes budget) {
 // measured.
 void CoreSearch::construct_by_force() {
   int num_left = 1 + kEventsTimesForcedPasses / num_events();
-  const auto is_needed = [&] { return pool_.empty() && !is_done() && num_left-- > 0; };
+  const auto is_needed = [&] { return !best_ && !is_done() && num_left-- > 0; };
   for (double share : {1.0, 0.97, 0.94, 0.9}) {
     const auto limit = static_cast<Bytes>(static_cast<double>(budget_) * share);
     for (double beta : {1.0, 0.5, 0.0})
@@ -310,53 +343,49 @@ void CoreSearch::construct_by_force() {
   }
 }
 
-void CoreSearch::improve() {
-  const std::vector<Kept> pool = pool_;
-  for (std::size_t i = 0; i < pool.size() && !is_done(); ++i) {
-    residency_.load(pool[i].schedule);
-    const double share = kShares[i] * std::min(1.0, most_gain() / kMuch);
-    const auto work = static_cast<std::int64_t>(static_cast<double>(options_.work) * share);
-    Ruin(residency_)
-        .run({.budget = budget_,
-              .work = work,
-              .enough_ns = std::max(least_cost_ns_, bound_ns_),
-              .stop = options_.stop});
-    keep(pool[i].policy);
-  }
+// Ruin and recreate, the longer the more there is to win.
+void CoreSearch::improve(std::int64_t work) {
+  if (!best_ || is_done()) return;
+  residency_.load(best_->schedule);
+  const double share = std::min(1.0, most_gain() / kMuch);
+  Ruin(residency_)
+      .run({.budget = budget_,
+            .work = static_cast<std::int64_t>(static_cast<double>(work) * share),
+            .enough_ns = std::max(least_cost_ns_, bound_ns_),
+            .stop = options_.stop});
+  keep(best_->policy);
 }
 
 // Costs rise ever faster with every byte less: half-way between two budgets a plan of half the
 // difference in cost is as good as those are.
 bool CoreSearch::is_between_neighbours(const Found* below, const Found& above) const {
-  if (below == nullptr || pool_.empty()) return false;
-  return pool_.front().cost_ns - above.cost_ns() <= (below->cost_ns() - above.cost_ns()) / 2;
+  if (below == nullptr || !best_) return false;
+  return best_->cost_ns - above.cost_ns() <= (below->cost_ns() - above.cost_ns()) / 2;
 }
 
 void CoreSearch::begin(Bytes budget, Nanoseconds least_cost_ns, Nanoseconds bound_ns) {
   budget_ = budget;
   least_cost_ns_ = least_cost_ns;
   bound_ns_ = bound_ns;
-  pool_.clear();
+  best_.reset();
 }
 
 std::optional<Found> CoreSearch::look_at_once(Bytes budget) {
   begin(budget, 0, 0);
   int num_left = 1 + kEventsTimesForcedPasses / num_events();
   for (const LookaheadParameters& parameters : lookahead_parameters()) {
-    if (!pool_.empty() || num_left-- == 0) break;
+    if (best_ || num_left-- == 0) break;
     follow({parameters}, budget, kEndless);
     if (is_stopped()) break;
   }
-  return best_in_pool();
+  return found();
 }
 
-std::optional<Found> CoreSearch::best_in_pool() {
-  for (Kept& kept : pool_) {
-    auto candidate = judge(bench_.problem(), std::move(kept.schedule));
-    if (candidate && candidate->simulation.peak_bytes <= budget_)
-      return Found{std::move(*candidate), std::string(kept.policy)};
-  }
-  return std::nullopt;
+std::optional<Found> CoreSearch::found() const {
+  if (!best_) return std::nullopt;
+  auto candidate = judge(bench_.problem(), best_->schedule);
+  if (!candidate || candidate->simulation.peak_bytes > budget_) return std::nullopt;
+  return Found{std::move(*candidate), std::string(best_->policy)};
 }
 
 std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Found& above,
@@ -367,12 +396,11 @@ std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Fou
   const bool is_quick = num_events() <= kMostEventsToFit || !above.candidate.schedule.empty();
   if (is_quick && !is_done()) tighten(above, 0);
   if (!is_between_neighbours(below, above)) construct(depth);
-  if (pool_.empty()) tighten(above, 8);
-  meet_rivals();
+  if (!best_) tighten(above, 8);
   construct_near_floor(above);
-  if (pool_.empty()) construct_by_force();
-  improve();
-  if (auto found = best_in_pool()) return found;
+  if (!best_) construct_by_force();
+  improve(work_);
+  if (auto best = found()) return best;
   return below != nullptr ? std::optional(*below) : std::nullopt;
 }
 

@@ -2,10 +2,11 @@
 //
 // The plans for a little less and a little more memory are loosened and tightened; the greedy
 // repair starts from everything kept; the look-ahead executor follows keep sets of several sizes,
-// other ones in every search; where much is left to win the published policies are asked, and next
-// to the floor of large steps the frontier program (frontier_program.h) and a descent in small
-// steps (continuation.h); ruin and recreate goes on from the best. Whoever comes within a hair of
-// the lower bound ends the search. All of them work on one Residency; the winner is simulated.
+// other ones in every search; next to the floor of large steps the frontier program
+// (frontier_program.h) and a descent in small steps (continuation.h) join in; ruin and recreate
+// goes on from the best, and further for a budget that is asked for, where the published policies
+// are asked, too. Whoever comes within a hair of the lower bound ends the search. All of them work
+// on one Residency; the winner is simulated.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,8 @@ struct Progress {
 };
 
 struct CoreOptions {
-  // Steps that ruin and recreate may take, and with it the order of the whole search.
-  std::int64_t work = 0;
+  // How hard to look, as a multiple of the usual.
+  double effort = 1;
   // Whether the schedules of other policies take part.
   bool with_baselines = true;
   // Whether the frontier program and the budget continuation do, near the floor of large steps.
@@ -54,9 +55,9 @@ class TIDEMARK_API CoreSearch {
   // looks at least once, is not told of, and changes nothing for run().
   std::optional<Found> look_at_once(Bytes budget);
 
-  // Returns the plan of another policy within `budget` if one has a cheaper plan than `known`, the
-  // best so far if there is one.
-  std::optional<Found> rival_of(const Found* known, Bytes budget);
+  // Returns a plan within `budget` that is cheaper than `known`, the best so far if there is one:
+  // by more ruin and recreate, and from the other policies.
+  std::optional<Found> refine(const Found* known, Bytes budget);
 
   // Returns the plan of least peak to which small steps down from `from` lead, if they lead down.
   std::optional<Found> lowest_below(const Found& from);
@@ -66,16 +67,6 @@ class TIDEMARK_API CoreSearch {
   struct Pass {
     LookaheadParameters parameters;
     double share = 0;
-  };
-
-  // What must be left to win, as a part of the step's time, before policies are asked: those that
-  // have their schedules ready, and of these the ones that take long to make them; the executor
-  // with all its parameters; those that decide as they go.
-  struct Worth {
-    double ready = 0;
-    double slow = 0;
-    double executor = 0;
-    double online = 0;
   };
 
   // Whether it was told to stop.
@@ -99,19 +90,21 @@ class TIDEMARK_API CoreSearch {
   void construct_by_force();
   void begin(Bytes budget, Nanoseconds least_cost_ns, Nanoseconds bound_ns);
   void meet_rivals();
-  void meet_ready_rivals(const Worth& worth);
-  void meet_online_rivals(const Worth& worth);
-  void follow_all_parameters(const Worth& worth, Nanoseconds most_cost_ns);
+  void meet_ready_rivals();
+  void meet_online_rivals();
+  void follow_all_parameters();
   void loosen(const Found& below);
   void tighten(const Found& above, int cuts_per_clean_up);
   void construct_near_floor(const Found& above);
   bool is_near_floor() const;
   void follow(const Skeleton& skeleton);
   void descend(const Found& above);
-  void fit_from_scratch(double share);
+  void fit_from_scratch(double share, double noise = 0);
   void follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns);
-  void improve();
-  std::optional<Found> best_in_pool();
+  void improve(std::int64_t work);
+  void start_afresh();
+  void keep_cheaper(const std::optional<Kept>& other);
+  std::optional<Found> found() const;
   void offer(std::string_view policy);
   void keep(std::string_view policy);
   double most_gain() const;
@@ -120,11 +113,14 @@ class TIDEMARK_API CoreSearch {
   Nanoseconds most_cost_ns() const;
   void favour(double share);
   int num_events() const;
+  std::int64_t most_work() const;
+  std::int64_t most_refinement() const;
   std::int64_t most_near_floor_work() const;
 
   Workbench& bench_;
   CoreOptions options_;
   Bytes floor_bytes_;
+  std::int64_t work_;  // what ruin and recreate may take for one budget
   Residency residency_;
   Repair repair_;
   Continuation continuation_;
@@ -133,7 +129,7 @@ class TIDEMARK_API CoreSearch {
   Nanoseconds least_cost_ns_ = 0;  // never cheaper than the plan for more memory
   Nanoseconds bound_ns_ = 0;
   int num_searches_ = 0;
-  std::vector<Kept> pool_;  // the few cheapest, cheapest first
+  std::optional<Kept> best_;
 };
 
 }  // namespace tidemark

@@ -19,12 +19,6 @@
 namespace tidemark {
 namespace {
 
-// What ruin and recreate may spend on one budget, as Residency::work() counts: small steps can
-// afford more per event, very large ones less.
-constexpr double kLeastSteps = 5e5;
-constexpr double kStepsPerEvent = 150;
-constexpr double kMostSteps = 4e6;
-
 // What the lower bound says where it proves that there is no plan.
 constexpr Nanoseconds kNoPlan = std::numeric_limits<Nanoseconds>::max();
 
@@ -105,10 +99,7 @@ class Planner {
 };
 
 CoreOptions Planner::core_options() {
-  const double steps =
-      std::min(kMostSteps,
-               kLeastSteps + kStepsPerEvent * static_cast<double>(problem_.graph().num_events()));
-  return {.work = static_cast<std::int64_t>(steps * options_.effort),
+  return {.effort = options_.effort,
           .with_baselines = options_.policy == "auto",
           .stop = [this] { return limit_.is_over(); },
           .told = [this](const Progress& progress) { limit_.tell(progress); }};

@@ -5,9 +5,10 @@
 //   run(*answer);
 //
 // Deterministic: the same graph, budget and options give the same plan, as long as neither the time
-// limit nor the caller ends the search; effort is counted in steps, not in seconds. With the
-// policies "auto" and "mincut" more budget never gives a slower plan. Every plan returned has been
-// simulated and is within the budget. Pure functions: may be called from any thread.
+// limit nor the caller ends the search; effort is counted in steps, not in seconds. In a frontier
+// more budget never gives a slower plan; between single plans of "auto" and "mincut" the last
+// refinement may, seldom and by little. Every plan returned has been simulated and is within the
+// budget. Pure functions: may be called from any thread.
 #pragma once
 
 #include <cstdint>

@@ -106,6 +106,9 @@ bool Repair::find_closure_instead_of(ValueIndex v, EventIndex at, Bytes budget, 
           closure_.find(op, at, budget + graph_.values[v].bytes, most_cost));
 }
 
+// Returns a number in [0, 1).
+double Repair::random() { return static_cast<double>(random_()) / 4294967296.0; }
+
 Repair::Choice Repair::best_cut(int point, const RepairOptions& options) {
   points_per_block_ = residency_.tree().stride(kBlocks);
   residency_.tree().maxima(kBlocks, block_peaks_);
@@ -113,14 +116,12 @@ Repair::Choice Repair::best_cut(int point, const RepairOptions& options) {
   residency_.add_work(static_cast<std::int64_t>(cuttable_.size()) / kScannedPerStep + kBlocks);
   for (ValueIndex v : cuttable_) {
     if (!residency_.is_near(v, point) || is_forbidden_[v] || is_futile_[v]) continue;
+    if (options.left_out > 0 && random() < options.left_out) continue;
     residency_.add_work(kStepsPerPlace);
     const Place place = place_at(v, point);
     if (place.next == kNone) continue;
     double weight = is_favoured_[v] ? kFavour : 1;
-    if (options.noise > 0) {
-      const double unit = static_cast<double>(random_()) / 4294967296.0;
-      weight *= std::exp(options.noise * (2 * unit - 1));
-    }
+    if (options.noise > 0) weight *= std::exp(options.noise * (2 * random() - 1));
     const double per_cost = weight / std::max(benefit(v, place, point, options.budget), 1.0);
     const double most_cost = best.score / per_cost;
     const EventIndex producer = graph_.values[v].producer;

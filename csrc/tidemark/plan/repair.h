@@ -30,6 +30,8 @@ struct RepairOptions {
   int cuts_per_clean_up = 0;
   // Scores are multiplied by exp of a number within +-noise.
   double noise = 0;
+  // The part of all candidates, picked at random, that no cut is made of.
+  double left_out = 0;
   std::uint32_t seed = 0;
 };
 
@@ -77,6 +79,7 @@ class TIDEMARK_API Repair {
   double benefit(ValueIndex v, const Place& place, int point, Bytes budget) const;
   bool find_closure_instead_of(ValueIndex v, EventIndex at, Bytes budget, double most_cost);
   Place place_at(ValueIndex v, int point) const;
+  double random();
   Choice best_cut(int point, const RepairOptions& options);
   void apply(const Choice& choice, Bytes budget);
   void share(EventIndex at, Bytes budget);

@@ -6,11 +6,19 @@
 namespace tidemark {
 namespace {
 
+// Of ten rounds so many remove neighbours, so many a run; the others cut a stretch.
+constexpr int kRoundsOfNeighbours = 2;
+constexpr int kRoundsOfRuns = 2;
 constexpr int kMostNeighbours = 4;
 constexpr int kLongestRun = 40;
 constexpr int kRoundsBetweenQuestions = 16;
-// A mended schedule may be so much dearer before it is cleaned up.
+// Stretches looked at before one is cut, whether or not it lies where memory is full.
+constexpr int kLooks = 10;
+// A mended schedule may be so much dearer before it is cleaned up; more where it cost a cut.
 constexpr double kSlack = 1.02;
+constexpr double kSlackOfCut = 1.05;
+// Candidates for a cut that mending leaves out: other ones each time, and less to look at.
+constexpr double kLeftOut = 0.5;
 
 }  // namespace
 
@@ -48,9 +56,24 @@ void Ruin::remove_a_run() {
     if (below(10) < 7) remove(reruns_[i], below(10) < 2);
 }
 
-void Ruin::cut_a_stretch(Bytes budget) {
+// Returns a gap whose value lies in memory where there would be no room for it twice; letting go of
+// others buys nothing.
+const Gap& Ruin::full_gap(Bytes budget) {
   const auto& gaps = residency_.problem().gaps();
-  const Gap& gap = gaps[below(static_cast<int>(gaps.size()))];
+  const Gap* gap = nullptr;
+  for (int i = 0; i < kLooks; ++i) {
+    gap = &gaps[below(static_cast<int>(gaps.size()))];
+    const Stretch points{2 * gap->time.begin + 1, 2 * gap->time.end};
+    const Bytes most = residency_.tree().most_in(points.begin, points.end);
+    if (residency_.covers(gap->value, points.begin) &&
+        most + graph_.values[gap->value].bytes > budget)
+      break;
+  }
+  return *gap;
+}
+
+void Ruin::cut_a_stretch(Bytes budget) {
+  const Gap& gap = full_gap(budget);
   const int length = gap.time.end - gap.time.begin;
   const int point = 2 * (gap.time.begin + below(length)) + 1;
   if (!repair_.cut(gap.value, point, budget)) return;
@@ -71,16 +94,18 @@ void Ruin::round(const RuinOptions& options, double tolerance) {
   const std::size_t mark = residency_.log_size();
   const auto before = static_cast<double>(residency_.cost_ns());
   const int kind = below(10);
-  if (kind < 4)
-    remove_neighbours();
-  else if (kind < 8)
-    remove_a_run();
-  else
+  const bool is_cut = kind >= kRoundsOfNeighbours + kRoundsOfRuns;
+  if (is_cut)
     cut_a_stretch(options.budget);
-  const double slack = kind < 8 ? kSlack : kSlack + 0.03;
+  else if (kind < kRoundsOfNeighbours)
+    remove_neighbours();
+  else
+    remove_a_run();
+  const double slack = is_cut ? kSlackOfCut : kSlack;
   const bool fits = repair_.fit({.budget = options.budget,
                                  .most_cost_ns = static_cast<Nanoseconds>(before * slack) + 1,
                                  .noise = below(2) == 0 ? 0.3 : 1.0,
+                                 .left_out = kLeftOut,
                                  .seed = static_cast<std::uint32_t>(random_())});
   if (fits) clean_up_nearby(options, mark);
   for (ValueIndex v : forbidden_) repair_.forbid(v, false);

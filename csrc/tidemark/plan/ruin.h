@@ -25,7 +25,7 @@ struct RuinOptions {
   // Ends where the cost is down to this, and never goes below.
   Nanoseconds enough_ns = 0;
   // How much dearer than the current schedule an accepted one may be at first, as a part of it.
-  double tolerance = 3e-4;
+  double tolerance = 1e-3;
   std::uint32_t seed = 1;
   // Asked now and then; ends where it returns true.
   std::function<bool()> stop;
@@ -44,6 +44,7 @@ class TIDEMARK_API Ruin {
   void round(const RuinOptions& options, double tolerance);
   void remove_neighbours();
   void remove_a_run();
+  const Gap& full_gap(Bytes budget);
   void cut_a_stretch(Bytes budget);
   void remove(Rerun rerun, bool is_forbidden);
   void clean_up_nearby(const RuinOptions& options, std::size_t mark);
