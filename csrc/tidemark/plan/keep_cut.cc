@@ -10,8 +10,10 @@ namespace {
 constexpr int kSource = 0;
 constexpr int kSink = 1;
 constexpr int kFirstNode = 2;
-// Capacities are nanoseconds times this, so that prices far below 1 ns per byte are told apart.
+// Capacities are nanoseconds times this, so that prices far below 1 ns per byte are told apart;
+// times less where all of them together would come near to what is infinite.
 constexpr double kScale = 1024;
+constexpr double kMostSum = static_cast<double>(MaxFlow::kInfinite) / 4;
 
 }  // namespace
 
@@ -33,9 +35,8 @@ KeepCut::KeepCut(const Problem& problem, EventIndex event, const std::vector<Eve
     const EventIndex op = graph_.values[values_[next++]].producer;
     if (node_of_op_[op] == kNone) add_op(op);
   }
-  double cost = 1;
-  for (EventIndex op : ops_) cost += static_cast<double>(costs_[op]);
-  most_capacity_ = cost * kScale;
+  for (EventIndex op : ops_) all_ns_ += static_cast<double>(costs_[op]);
+  for (ValueIndex v : values_) all_bytes_ += static_cast<double>(graph_.values[v].bytes);
   int node = kFirstNode;
   for (ValueIndex v : values_) node_of_value_[v] = node++;
   for (EventIndex op : ops_) node_of_op_[op] = node++;
@@ -54,17 +55,21 @@ void KeepCut::add_op(EventIndex op) {
     if (!moment_.is_there(v)) add_value(v);
 }
 
+double KeepCut::scale_at(double ns_per_byte) const {
+  return std::min(kScale, kMostSum / std::max(all_ns_ + ns_per_byte * all_bytes_, 1.0));
+}
+
 Cut KeepCut::at_price(double ns_per_byte) const {
+  const double scale = scale_at(ns_per_byte);
   MaxFlow flow(kFirstNode + static_cast<int>(values_.size() + ops_.size()));
   for (ValueIndex v : wanted_) flow.add_edge(kSource, node_of_value_[v], MaxFlow::kInfinite);
   for (ValueIndex v : values_) {
-    const double price = ns_per_byte * static_cast<double>(graph_.values[v].bytes) * kScale;
-    // Dearer than to compute everything again is dear enough; the sums stay far from overflow.
-    const auto capacity = static_cast<MaxFlow::Capacity>(std::min(price, most_capacity_));
-    flow.add_edge(node_of_value_[v], node_of_op_[graph_.values[v].producer], capacity);
+    const double price = ns_per_byte * static_cast<double>(graph_.values[v].bytes) * scale;
+    flow.add_edge(node_of_value_[v], node_of_op_[graph_.values[v].producer],
+                  static_cast<MaxFlow::Capacity>(price));
   }
   for (EventIndex op : ops_) {
-    const auto cost = static_cast<MaxFlow::Capacity>(static_cast<double>(costs_[op]) * kScale);
+    const auto cost = static_cast<MaxFlow::Capacity>(static_cast<double>(costs_[op]) * scale);
     flow.add_edge(node_of_op_[op], kSink, problem_.is_replayable(op) ? cost : MaxFlow::kInfinite);
     for (ValueIndex v : problem_.reads(op))
       if (node_of_value_[v] != kNone)
@@ -95,7 +100,7 @@ bool KeepCut::prove(std::size_t index) {
   };
   Cut middle = at_price(price);
   // Capacities are rounded down: a cut may be found that costs a little more than the least.
-  const double rounding = static_cast<double>(values_.size()) / kScale;
+  const double rounding = static_cast<double>(values_.size() + ops_.size()) / scale_at(price);
   const bool is_between = middle.kept_bytes < corner.cut.kept_bytes &&
                           middle.kept_bytes > next.kept_bytes &&
                           cost(middle) < cost(next) - rounding - 1;
@@ -114,7 +119,8 @@ const Cut& KeepCut::within(Bytes room, Nanoseconds& bound) {
   bound = 0;
   if (corners_.empty()) {
     corners_.push_back({.cut = at_price(0)});
-    Cut small = at_price(most_capacity_);
+    // A byte for which everything is computed again.
+    Cut small = at_price(all_ns_ + 1);
     if (small.kept_bytes < corners_.front().cut.kept_bytes)
       corners_.push_back({.cut = std::move(small)});
   }

@@ -45,6 +45,7 @@ class TIDEMARK_API KeepCut {
   const Cut& within(Bytes room, Nanoseconds& bound);
 
  private:
+  double scale_at(double ns_per_byte) const;
   void add_value(ValueIndex v);
   void add_op(EventIndex op);
 
@@ -67,7 +68,8 @@ class TIDEMARK_API KeepCut {
   std::vector<Nanoseconds> costs_;  // per event
   std::vector<int> node_of_value_;
   std::vector<int> node_of_op_;
-  double most_capacity_ = 0;
+  double all_ns_ = 0;     // of all ops_
+  double all_bytes_ = 0;  // of all values_
   std::vector<Corner> corners_;  // by falling bytes; empty until first asked
 };
 

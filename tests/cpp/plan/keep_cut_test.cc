@@ -70,6 +70,46 @@ TEST(KeepCut, ChargesTheDroppedAncestorsOfWhatIsDropped) {
   EXPECT_EQ(bound, 1009);
 }
 
+// x -> a -> b -> c -> d: a cannot be computed again, and all but it are wanted after the loss.
+StepGraph three_saved_after_a_pinned_op() {
+  using testing::made;
+  using testing::op;
+  using testing::unpack;
+  StepGraph graph;
+  graph.values = {made(0, 10, kNone, {{0, 11}}), made(1, 50, 0, {{0, 2}}),
+                  made(2, 100, 1, {{1, 3}, {9, 11}}), made(3, 10, 2, {{2, 4}, {7, 9}}),
+                  made(4, 8, 3, {{3, 11}})};
+  graph.values[1].handles = {{0, 1, 11}};
+  graph.values[2].handles = {{1, 2, 11}};
+  graph.values[3].handles = {{2, 3, 9}};
+  graph.entry.blocks = {0};
+  graph.entry.bytes_by_category[static_cast<int>(Category::kOther)] = 10;
+  graph.events = {op("pinned", Phase::kForward, {0}, {1}), op("light", Phase::kForward, {1}, {2}),
+                  op("heavy", Phase::kForward, {2}, {3}),  op("loss", Phase::kForward, {3}, {4}),
+                  op("rest", Phase::kForward, {0}, {}),    op("rest", Phase::kForward, {0}, {}),
+                  op("rest", Phase::kForward, {0}, {}),    unpack({2}, {3}),
+                  op("grad", Phase::kBackward, {3}, {}),   unpack({1}, {2}),
+                  op("grad", Phase::kBackward, {2}, {})};
+  graph.events[0].pinned = "it reads the clock";
+  graph.events[0].cost_ns = 5;
+  graph.events[1].cost_ns = 1;
+  graph.events[2].cost_ns = 1000;
+  return graph;
+}
+
+TEST(KeepCut, CountsBytesOfWhatMustBeHeld) {
+  const StepGraph graph = three_saved_after_a_pinned_op();
+  const Problem problem(graph);
+  KeepCut cut(problem, 5);
+  Nanoseconds bound = 0;
+  // Not the large one alone, from which the dear one would follow.
+  EXPECT_EQ(cut.within(60, bound).kept, (std::vector<ValueIndex>{1, 3}));
+  EXPECT_LE(bound, 1);
+  // What holds least of all computes both again.
+  EXPECT_EQ(cut.within(50, bound).kept, (std::vector<ValueIndex>{1}));
+  EXPECT_EQ(bound, 1000);
+}
+
 TEST(KeepCut, HoldsWithinTheRoom) {
   for (int seed = 0; seed < 100; ++seed) {
     const StepGraph graph = testing::random_graph(seed, {.num_ops = 20});
