@@ -37,7 +37,7 @@ class TIDEMARK_API LowerBound {
   std::vector<ValueIndex> keep_set(Bytes budget, double share);
 
  private:
-  // A gap with its price; absent before events in (begin, end], as simulate counts a kept gap.
+  // A gap with its price; at most absent at events in [begin, end].
   struct Candidate {
     double ns_per_byte;
     Bytes bytes;

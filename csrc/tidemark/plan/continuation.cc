@@ -73,6 +73,7 @@ void Continuation::descend(const Options& options) {
     const double share = kImproving / (steps_between(at, options.budget) + 2);
     Ruin(residency_)
         .run({.budget = at, .work = static_cast<std::int64_t>(share * left), .stop = options.stop});
+    remember();
     const auto next = static_cast<Bytes>(static_cast<double>(at) / step);
     if (tighten(std::max(options.budget, next), options.repair_work))
       at = remember();

@@ -185,9 +185,10 @@ bool CoreSearch::is_near_floor() const {
 
 // Skeletons are rough, so they are made to fit afterwards, whatever they are made for.
 void CoreSearch::follow(const Skeleton& skeleton) {
-  const auto bytes = static_cast<Bytes>(skeleton.share * static_cast<double>(budget_));
   const FrontierProgram& program = bench_.frontier_program(skeleton.windows);
-  const auto schedule = program.schedule(bytes);
+  const auto room = static_cast<double>(budget_ - program.fixed_bytes());
+  const auto schedule =
+      program.schedule(program.fixed_bytes() + static_cast<Bytes>(skeleton.share * room));
   residency_.add_work(program.work());
   if (!schedule) return;
   residency_.load(*schedule);

@@ -76,7 +76,7 @@ class TIDEMARK_API CoreSearch {
   std::int64_t work() const noexcept { return residency_.work(); }
 
  private:
-  // A schedule of the frontier program: its windows, and the part of the budget it is made for.
+  // A schedule of the frontier program: its windows, and the part of the room it is made for.
   struct Skeleton {
     int windows = 0;
     double share = 0;

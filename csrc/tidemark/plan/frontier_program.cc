@@ -141,6 +141,7 @@ void FrontierProgram::find_curves() {
   }
   for (EventIndex e = 1; e <= n; ++e) beside_[e] += beside_[e - 1];
   for (EventIndex e = 0; e < n; ++e) beside_[e] += problem_.dropped()[e].peak;
+  fixed_bytes_ = *std::ranges::min_element(beside_.begin(), beside_.end() - 1);
 }
 
 // What must run for `targets`, from what was made up to `after`.
@@ -252,8 +253,7 @@ void FrontierProgram::find_parts() {
 // The program for one budget.
 struct FrontierProgram::Table {
   Table(const FrontierProgram& program, Bytes bytes) : p(program), n(program.num_moments()) {
-    fixed = *std::ranges::min_element(p.beside_.begin(), p.beside_.end() - 1);
-    unit = std::max(1.0, static_cast<double>(bytes - fixed) / kUnits);
+    unit = std::max(1.0, static_cast<double>(bytes - p.fixed_bytes_) / kUnits);
     const std::size_t size = static_cast<std::size_t>(n + 1) * (n + 1) * (kUnits + 1);
     chunk_cost.assign(size, kEndless);
     chunk_choice.assign(size, kNone);
@@ -267,16 +267,17 @@ struct FrontierProgram::Table {
     for (int i = n; i >= 0; --i) fill_sweep(i);
   }
 
+  // More than all there are is as good as one more than all.
   int units(Bytes bytes) const {
-    return static_cast<int>(
-        std::max(0.0, std::ceil(static_cast<double>(bytes - fixed) / unit - 0.25)));
+    const double units = std::ceil(static_cast<double>(bytes - p.fixed_bytes_) / unit - 0.25);
+    return static_cast<int>(std::clamp(units, 0.0, kUnits + 1.0));
   }
   // What frontier i takes on top of frontier k.
   int left_units(int i, int k) const {
     Bytes bytes = 0;
     for (ValueIndex v : p.frontier_[i])
       if (!std::ranges::binary_search(p.frontier_[k], v)) bytes += p.graph_.values[v].bytes;
-    return static_cast<int>(std::lround(static_cast<double>(bytes) / unit));
+    return static_cast<int>(std::min(std::round(static_cast<double>(bytes) / unit), kUnits + 1.0));
   }
   std::size_t index(int i, int j, int m) const {
     return (static_cast<std::size_t>(i) * (n + 1) + j) * (kUnits + 1) + m;
@@ -346,7 +347,6 @@ struct FrontierProgram::Table {
 
   const FrontierProgram& p;
   int n;
-  Bytes fixed = 0;
   double unit = 1;
   std::vector<double> chunk_cost;
   std::vector<int> chunk_choice;  // i: the chunks at once
@@ -392,7 +392,7 @@ std::int64_t FrontierProgram::work() const {
 }
 
 std::optional<Schedule> FrontierProgram::schedule(Bytes bytes) const {
-  if (num_moments() < 2) return std::nullopt;
+  if (num_moments() < 2 || bytes <= fixed_bytes_) return std::nullopt;
   const Table table(*this, bytes);
   if (table.sweep_choice[table.index(0, kUnits)] == kNone) return std::nullopt;
   std::map<EventIndex, std::set<EventIndex>> lists;

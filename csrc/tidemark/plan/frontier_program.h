@@ -39,6 +39,9 @@ class TIDEMARK_API FrontierProgram {
   // and may run ops that need not be. O(windows^3) time.
   std::optional<Schedule> schedule(Bytes bytes) const;
 
+  // Returns what lies in memory at every event whatever a schedule says.
+  Bytes fixed_bytes() const noexcept { return fixed_bytes_; }
+
   // Returns what schedule() takes, in steps as Residency::work() counts them.
   std::int64_t work() const;
 
@@ -85,6 +88,7 @@ class TIDEMARK_API FrontierProgram {
   std::vector<std::vector<ValueIndex>> wants_;     // per event of the second part
   std::vector<EventIndex> start_;  // per moment: where the chunk that ends there begins
   std::vector<Bytes> beside_;      // per event: with nothing of the first part stored
+  Bytes fixed_bytes_ = 0;
   std::vector<Part> advance_;
   std::vector<Part> sweep_;
   std::vector<Part> base_;

@@ -68,8 +68,8 @@ class TIDEMARK_API KeepCut {
   std::vector<Nanoseconds> costs_;  // per event
   std::vector<int> node_of_value_;
   std::vector<int> node_of_op_;
-  double all_ns_ = 0;     // of all ops_
-  double all_bytes_ = 0;  // of all values_
+  double all_ns_ = 0;            // of all ops_
+  double all_bytes_ = 0;         // of all values_
   std::vector<Corner> corners_;  // by falling bytes; empty until first asked
 };
 

@@ -1,7 +1,7 @@
 #include "tidemark/plan/knapsack_planner.h"
 
 #include <algorithm>
-#include <numeric>
+#include <cmath>
 
 #include "tidemark/plan/recompute_cut.h"
 
@@ -76,13 +76,14 @@ std::vector<std::vector<int>> solve_knapsacks(const std::vector<KnapsackItem>& i
                                               const std::vector<Bytes>& capacities) {
   Bytes total = 0;
   for (const KnapsackItem& item : items) total += item.weight;
-  const auto quanta_of = [&](Bytes bytes, Bytes round) {
-    return total == 0 ? 0 : static_cast<int>((bytes * kQuanta + round) / total);
+  const auto quanta_of = [&](Bytes bytes) {
+    return total == 0 ? 0.0 : static_cast<double>(bytes) * kQuanta / static_cast<double>(total);
   };
+  const auto weight_of = [&](Bytes bytes) { return static_cast<int>(std::ceil(quanta_of(bytes))); };
   std::vector<Nanoseconds> worth(kQuanta + 1, 0);
   std::vector<std::vector<bool>> is_taken;
   for (const KnapsackItem& item : items) {
-    const int weight = quanta_of(item.weight, total - 1);
+    const int weight = weight_of(item.weight);
     is_taken.emplace_back(kQuanta + 1, false);
     for (int room = kQuanta; room >= weight; --room) {
       if (worth[room - weight] + item.worth <= worth[room]) continue;
@@ -92,12 +93,12 @@ std::vector<std::vector<int>> solve_knapsacks(const std::vector<KnapsackItem>& i
   }
   std::vector<std::vector<int>> answers;
   for (Bytes capacity : capacities) {
-    int room = std::min(quanta_of(capacity, 0), kQuanta);
+    int room = static_cast<int>(std::min<double>(quanta_of(capacity), kQuanta));
     std::vector<int>& taken = answers.emplace_back();
     for (int i = static_cast<int>(items.size()) - 1; i >= 0; --i) {
       if (!is_taken[i][room]) continue;
       taken.push_back(i);
-      room -= quanta_of(items[i].weight, total - 1);
+      room -= weight_of(items[i].weight);
     }
   }
   return answers;

@@ -183,7 +183,13 @@ bool Repair::fit(const RepairOptions& options) {
     const Bytes peak = residency_.peak_bytes();
     ++num_cuts;
     if (move_list(point, options.budget)) continue;
-    const Choice choice = best_cut(point, options);
+    Choice choice = best_cut(point, options);
+    if (choice.value == kNone && options.left_out > 0) {
+      // All there were may have been left out.
+      RepairOptions all = options;
+      all.left_out = 0;
+      choice = best_cut(point, all);
+    }
     if (choice.value == kNone) {
       if (!move_list(point, peak - 1)) return false;
       continue;

@@ -225,7 +225,7 @@ void Run::check_ids(EventIndex e, const Action& action) const {
   if (action.target < 0 || action.target >= limit)
     throw std::invalid_argument(fmt::format("event {}: action names {} {}, the graph has {}", e,
                                             is_replay ? "event" : "value", action.target, limit));
-  if (is_replay && (graph_.events[action.target].kind != EventKind::kOp || action.target > e))
+  if (is_replay && (graph_.events[action.target].kind != EventKind::kOp || action.target >= e))
     throw std::invalid_argument(
         fmt::format("event {}: replay of event {}, which is not an earlier op", e, action.target));
 }

@@ -45,6 +45,19 @@ TEST_P(FrontierSchedules, HaveNoScheduleBelowTheirFloor) {
   EXPECT_FALSE(FrontierProgram(problem, 50).schedule(memory_floor(problem).bytes / 2));
 }
 
+TEST_P(FrontierSchedules, LeaveAsideWhatLiesThereAnyway) {
+  constexpr Bytes kOther = 60'000'000'000;
+  StepGraph graph = generate(GetParam(), {.optimizer = Optimizer::kNothing});
+  const Problem alone(graph);
+  const Bytes bytes = memory_floor(alone).bytes + alone.unplanned().peak_bytes / 4;
+  const auto expected = FrontierProgram(alone, 50).schedule(bytes);
+  graph.entry.other_bytes += kOther;
+  const Problem problem(graph);
+  const FrontierProgram program(problem, 50);
+  EXPECT_EQ(program.schedule(bytes + kOther), expected);
+  EXPECT_FALSE(program.schedule(program.fixed_bytes() * 9 / 10));
+}
+
 INSTANTIATE_TEST_SUITE_P(Generated, FrontierSchedules,
                          ::testing::Values("resnet50", "unet", "treelstm16", "chain100"));
 
