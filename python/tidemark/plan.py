@@ -349,7 +349,7 @@ def least_memory(
         max_slowdown: a factor of the unplanned step's time; 1.33 is one more forward pass for most
             models.
         policy: as for `plan`, but for "exact".
-        time_limit: as for `plan`, for every budget that is tried.
+        time_limit: as for `plan`, for each of some three rounds of budgets.
         keep: as for `plan`.
         recompute: as for `plan`.
 
@@ -358,7 +358,8 @@ def least_memory(
 
     Raises:
         BudgetInfeasible: what is to be recomputed takes more room than the step itself.
-        ValueError: as for `plan`, and for a slowdown below 1.
+        ValueError: as for `plan`, for a slowdown below 1, and where what is to be recomputed takes
+            longer than the slowdown allows.
 
     Example:
         >>> graph = StepGraph.load("step.json")

@@ -47,7 +47,7 @@ bool BudgetTree::is_near_floor(Bytes budget) const {
 Bytes BudgetTree::least_bytes() {
   Bytes least = least_.plan().peak_bytes();
   if (!search_.is_stopped()) return least;
-  for (const auto* plans : {&plans_, &at_once_})
+  for (const auto* plans : {&plans_, &at_once_, &refined_})
     for (const auto& [asked, found] : *plans)
       if (found) least = std::min(least, found->peak_bytes());
   return least;
@@ -70,7 +70,7 @@ const Found* BudgetTree::cheapest_known(Bytes budget) const {
     if (found.peak_bytes() > budget) return;
     if (best == nullptr || found.cost_ns() < best->cost_ns()) best = &found;
   };
-  for (const auto* plans : {&plans_, &at_once_})
+  for (const auto* plans : {&plans_, &at_once_, &refined_})
     for (const auto& [asked, found] : *plans)
       if (found) consider(*found);
   std::ranges::for_each(least_.on_the_way(), consider);

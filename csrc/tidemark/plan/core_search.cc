@@ -309,7 +309,11 @@ void CoreSearch::start_afresh() {
 
 std::optional<Found> CoreSearch::refine(const Found* known, Bytes budget) {
   if (num_events() > kMostEventsToRefine) return std::nullopt;
-  begin(budget, 0, bench_.bound().at(budget));
+  const Nanoseconds bound = bench_.bound().at(budget);
+  // There is no plan.
+  if (bound == kEndless) return std::nullopt;
+  if (options_.told) options_.told(budget);
+  begin(budget, 0, bound);
   if (known != nullptr) {
     residency_.load(known->candidate.schedule);
     keep(known->policy);
@@ -391,7 +395,7 @@ std::optional<Found> CoreSearch::found() const {
 
 std::optional<Found> CoreSearch::run(Bytes budget, const Found* below, const Found& above,
                                      int depth) {
-  if (options_.told) options_.told({.num_searches = num_searches_++, .budget_bytes = budget});
+  if (options_.told) options_.told(budget);
   begin(budget, above.cost_ns(), bench_.bound().at_peak(budget));
   if (below != nullptr) loosen(*below);
   const bool is_quick = num_events() <= kMostEventsToFit || !above.candidate.schedule.empty();

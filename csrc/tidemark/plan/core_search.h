@@ -23,12 +23,6 @@
 
 namespace tidemark {
 
-// How far a search is.
-struct Progress {
-  int num_searches = 0;  // budgets looked at so far, the one asked for and others on the way to it
-  Bytes budget_bytes = 0;  // of the one being searched, 0 before the first
-};
-
 struct CoreOptions {
   // How hard to look, as a multiple of the usual.
   double effort = 1;
@@ -37,8 +31,8 @@ struct CoreOptions {
   // Whether the frontier program and the budget continuation do, near the floor of large steps.
   bool with_descents = true;
   Stop stop;
-  // Told before every search of a budget.
-  std::function<void(const Progress&)> told;
+  // Told before every search of a budget which.
+  std::function<void(Bytes)> told;
 };
 
 class TIDEMARK_API CoreSearch {
@@ -71,9 +65,6 @@ class TIDEMARK_API CoreSearch {
 
   // Whether it was told to stop.
   bool is_stopped() const { return options_.stop && options_.stop(); }
-
-  // Steps so far, as Residency::work() counts.
-  std::int64_t work() const noexcept { return residency_.work(); }
 
  private:
   // A schedule of the frontier program: its windows, and the part of the room it is made for.
@@ -128,7 +119,6 @@ class TIDEMARK_API CoreSearch {
   Bytes budget_ = 0;
   Nanoseconds least_cost_ns_ = 0;  // never cheaper than the plan for more memory
   Nanoseconds bound_ns_ = 0;
-  int num_searches_ = 0;
   std::optional<Kept> best_;
 };
 

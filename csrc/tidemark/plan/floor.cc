@@ -6,7 +6,8 @@ namespace tidemark {
 namespace {
 
 // A time in which a block is pinned: counted after every event from `begin` on, and before every
-// event from begin + 1 to end - 1. `last` is the event inside which it goes, if an op frees it.
+// event from begin + 1 to end - 1. `is_freed_inside`: an op frees it, inside the event before
+// `end`.
 struct Pinned {
   BlockIndex block;
   EventIndex begin;

@@ -72,6 +72,10 @@ Result<Plan, PlanFailure> least_memory_plan(const StepGraph& graph, double max_s
   const Bytes unplanned = simulate(graph).peak_bytes;
   Result<Plan, PlanFailure> best = plan(graph, unplanned, options);
   if (!best) return best;
+  TIDEMARK_CHECK_VALUE(is_fast_enough(*best, max_slowdown), "what is to be computed again takes ",
+                       best->recompute_ns, " ns of a step of ", best->step_ns,
+                       " ns, which the slowdown of ", max_slowdown,
+                       " does not allow; allow more, or recompute less");
   Bytes low = memory_floor(graph).bytes;
   Bytes high = best->peak_bytes;
   for (int round = 0; round < 2 && low < high; ++round) {

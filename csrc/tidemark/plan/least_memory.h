@@ -12,7 +12,8 @@ namespace tidemark {
 // Returns the plan of the least peak found whose step takes at most `max_slowdown` times as long as
 // the unplanned one. Its budget is its peak. Always exists: 1 keeps everything, unless
 // options.wishes forbid that.
-// Throws std::invalid_argument for a slowdown below 1 and as plan() does.
+// Throws std::invalid_argument for a slowdown below 1 or below what options.wishes cost, and as
+// plan() does.
 TIDEMARK_API Result<Plan, PlanFailure> least_memory_plan(const StepGraph& graph,
                                                          double max_slowdown,
                                                          const PlanOptions& options = {});

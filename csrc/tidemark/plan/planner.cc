@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -22,6 +23,9 @@ namespace {
 // What the lower bound says where it proves that there is no plan.
 constexpr Nanoseconds kNoPlan = std::numeric_limits<Nanoseconds>::max();
 
+// No search takes as many seconds as this.
+constexpr double kEver = 1e9;
+
 // Where so much of the step's time lies between a plan and its bound, a better bound is looked for.
 constexpr double kWideGap = 0.005;
 
@@ -33,29 +37,37 @@ class Limit {
  public:
   explicit Limit(const PlanOptions& options)
       : options_(options),
-        deadline_(Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                     std::chrono::duration<double>(options.time_limit_s))) {}
+        deadline_(options.time_limit_s > kEver
+                      ? Clock::time_point::max()
+                      : Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                           std::chrono::duration<double>(options.time_limit_s))) {}
 
   bool is_over() {
     if (is_over_) return true;
     const Clock::time_point now = Clock::now();
     is_over_ = now >= deadline_;
-    if (!is_over_ && now - told_at_ >= kBetweenTellings) tell(progress_);
+    if (!is_over_ && now - told_at_ >= kBetweenTellings) tell();
     return is_over_;
   }
-  void tell(const Progress& progress) {
-    progress_ = progress;
-    told_at_ = Clock::now();
-    if (options_.progress && !options_.progress(progress)) is_over_ = true;
+  // Told before every search.
+  void begin(Bytes budget) {
+    progress_ = {.num_searches = num_searches_++, .budget_bytes = budget};
+    tell();
   }
   bool was_over() const noexcept { return is_over_; }
 
  private:
   using Clock = std::chrono::steady_clock;
+  void tell() {
+    told_at_ = Clock::now();
+    if (options_.progress && !options_.progress(progress_)) is_over_ = true;
+  }
+
   const PlanOptions& options_;
   Clock::time_point deadline_;
   Clock::time_point told_at_ = Clock::now();
   Progress progress_;
+  int num_searches_ = 0;
   bool is_over_ = false;
 };
 
@@ -102,7 +114,7 @@ CoreOptions Planner::core_options() {
   return {.effort = options_.effort,
           .with_baselines = options_.policy == "auto",
           .stop = [this] { return limit_.is_over(); },
-          .told = [this](const Progress& progress) { limit_.tell(progress); }};
+          .told = [this](Bytes budget) { limit_.begin(budget); }};
 }
 
 Plan Planner::finish(const Found& found, Bytes budget) {
@@ -179,7 +191,9 @@ PlanFailure Planner::fail(Bytes budget) {
       format_bytes(budget), budget, options_.policy, format_bytes(failure.least_feasible_bytes),
       failure.least_feasible_bytes, format_bytes(floor_.bytes), floor_.bytes, floor_.event, place,
       format_bytes(failure.unplanned_peak_bytes), least_cost_text(failure.lower_bound_ns),
-      limit_.was_over() ? "; the time limit ended the search, a longer one may find a plan" : "",
+      failure.reason == PlanFailure::Reason::kTimeOut
+          ? "; the time limit ended the search, a longer one may find a plan"
+          : "",
       by_category_text(failure.fixed_by_category));
   return failure;
 }
@@ -198,8 +212,9 @@ void check_options(const PlanOptions& options) {
   if (!(options.time_limit_s > 0))
     throw std::invalid_argument(
         fmt::format("time_limit_s is {}, it must be above 0", options.time_limit_s));
-  if (!(options.effort > 0))
-    throw std::invalid_argument(fmt::format("effort is {}, it must be above 0", options.effort));
+  if (!(options.effort > 0) || std::isinf(options.effort))
+    throw std::invalid_argument(
+        fmt::format("effort is {}, it must be above 0 and finite", options.effort));
 }
 
 void check_budget(Bytes budget) {
@@ -231,7 +246,9 @@ Frontier frontier(const StepGraph& graph, std::vector<Bytes> budgets, const Plan
     throw std::invalid_argument(
         fmt::format("num_points is {}, a frontier has at least 2", num_points));
   std::ranges::for_each(budgets, check_budget);
-  Planner planner(graph, options);
+  const bool has_wishes = !options.wishes.is_empty();
+  const StepGraph wished = has_wishes ? with_wishes(graph, options.wishes) : StepGraph();
+  Planner planner(has_wishes ? wished : graph, options);
   Frontier frontier{.plans = {},
                     .infeasible = {},
                     .least_feasible_bytes = planner.least_feasible_bytes(),
@@ -241,24 +258,24 @@ Frontier frontier(const StepGraph& graph, std::vector<Bytes> budgets, const Plan
     budgets =
         even_budgets(frontier.least_feasible_bytes, frontier.unplanned_peak_bytes, num_points);
   std::ranges::sort(budgets);
-  const bool has_wishes = !options.wishes.is_empty();
   for (Bytes budget : budgets) {
     Result<Plan, PlanFailure> answer =
         has_wishes ? wished_plan(graph, budget, options) : planner.plan(budget);
-    if (!answer) {
+    if (!answer && frontier.plans.empty()) {
       frontier.infeasible.push_back(budget);
       continue;
     }
-    Plan plan = *std::move(answer);
     // What fits in less fits here too.
-    if (!frontier.plans.empty() && frontier.plans.back().recompute_ns < plan.recompute_ns) {
-      const Nanoseconds bound = plan.lower_bound_ns;
-      plan = frontier.plans.back();
-      plan.budget_bytes = budget;
-      plan.lower_bound_ns = bound;
-    }
+    const bool is_last_better =
+        !frontier.plans.empty() &&
+        (!answer || frontier.plans.back().recompute_ns < answer->recompute_ns);
+    Plan plan = is_last_better ? frontier.plans.back() : *answer;
+    plan.budget_bytes = budget;
+    plan.lower_bound_ns = answer ? answer->lower_bound_ns : answer.failure().lower_bound_ns;
     frontier.plans.push_back(std::move(plan));
   }
+  for (const Plan& plan : frontier.plans)
+    frontier.least_feasible_bytes = std::min(frontier.least_feasible_bytes, plan.peak_bytes);
   return frontier;
 }
 

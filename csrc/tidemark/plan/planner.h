@@ -27,6 +27,12 @@
 
 namespace tidemark {
 
+// How far planning is.
+struct Progress {
+  int num_searches = 0;    // begun so far, for the budget asked for and others on the way to it
+  Bytes budget_bytes = 0;  // of the one being searched, 0 before the first
+};
+
 struct PlanOptions {
   // One of policies(): "auto" tries what all the others know and takes the cheapest plan.
   std::string policy = "auto";
@@ -40,7 +46,7 @@ struct PlanOptions {
   // Told before every search and every tenth of a second how far it all is; where it returns false,
   // the search ends with the best plan so far.
   std::function<bool(const Progress&)> progress;
-  // Also look for the least budget that has a plan (some twenty times the work of one plan).
+  // Also look for the least budget that has a plan (several times the work of one plan).
   bool least_feasible = false;
 };
 
@@ -76,12 +82,12 @@ struct Frontier {
 
 // Returns the best plan that the policy finds for `graph` within `budget` bytes.
 // Throws std::invalid_argument for an unknown policy, naming those that exist, for a negative
-// budget and for a time limit or an effort that is not positive.
+// budget and for a time limit or an effort that is not positive; an effort is finite, too.
 TIDEMARK_API Result<Plan, PlanFailure> plan(const StepGraph& graph, Bytes budget,
                                             const PlanOptions& options = {});
 
 // Returns a plan per budget. Without budgets: `num_points` of them, from the least feasible to the
-// unplanned peak in equal steps.
+// unplanned peak in equal steps. Throws as plan() does, and for fewer than 2 points.
 TIDEMARK_API Frontier frontier(const StepGraph& graph, std::vector<Bytes> budgets = {},
                                const PlanOptions& options = {}, int num_points = 12);
 

@@ -343,13 +343,13 @@ void Residency::undo_to(std::size_t size) {
 }
 
 Interval Residency::changed_since(std::size_t size) const {
-  Interval changed{graph_.num_events() - 1, 0};
+  Interval changed{graph_.num_events(), 0};
   for (std::size_t i = size; i < log_.size(); ++i) {
     const auto [at, op] = log_[i].rerun;
     const auto& runs = runs_[op];
     const auto here = std::ranges::lower_bound(runs, at);
     changed.begin = std::min(changed.begin, here == runs.begin() ? op : *(here - 1));
-    changed.end = std::max(changed.end, at);
+    changed.end = std::max(changed.end, at + 1);
   }
   return changed;
 }

@@ -122,7 +122,8 @@ class TIDEMARK_API Residency {
   // Goes back to where log_size() was `size`.
   std::size_t log_size() const noexcept { return log_.size(); }
   void undo_to(std::size_t size);
-  // Returns the first and the last event between which what lies in memory has changed since then.
+  // Returns the events between which what lies in memory has changed since then, none if it has
+  // not.
   Interval changed_since(std::size_t size) const;
   // Forgets how to go back.
   void clear_log() { log_.clear(); }

@@ -65,7 +65,6 @@ class TIDEMARK_API RotorTable {
  private:
   std::size_t row(int i, int j) const;
   void fill(int i, int j);
-  bool has_room_to_pass(int i, int j, int slots) const;
   int passing_slots(int i, int j) const;
 
   std::vector<RotorStage> stages_;

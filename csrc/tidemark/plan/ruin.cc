@@ -56,8 +56,8 @@ void Ruin::remove_a_run() {
     if (below(10) < 7) remove(reruns_[i], below(10) < 2);
 }
 
-// Returns a gap whose value lies in memory where there would be no room for it twice; letting go of
-// others buys nothing.
+// Returns a gap whose value lies in memory where there would be no room for it twice, if chance
+// shows one: letting go of others buys nothing.
 const Gap& Ruin::full_gap(Bytes budget) {
   const auto& gaps = residency_.problem().gaps();
   const Gap* gap = nullptr;
@@ -81,11 +81,11 @@ void Ruin::cut_a_stretch(Bytes budget) {
   forbidden_.push_back(gap.value);
 }
 
-// Replays that restore something across the events that this round has changed.
+// Replays listed at the events that this round has changed.
 void Ruin::clean_up_nearby(const RuinOptions& options, std::size_t mark) {
-  const auto [first, last] = residency_.changed_since(mark);
+  const auto [first, past] = residency_.changed_since(mark);
   std::vector<Rerun> near;
-  for (EventIndex at = first; at <= last; ++at)
+  for (EventIndex at = first; at < past; ++at)
     for (EventIndex op : residency_.list(at)) near.push_back({at, op});
   repair_.clean_up(options.budget, options.enough_ns, std::move(near));
 }

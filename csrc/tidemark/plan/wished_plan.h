@@ -10,8 +10,12 @@
 
 namespace tidemark {
 
-// Returns the plan for `budget` with options.wishes. plan() of planner.h calls it.
+// Returns the graph that policies plan for such wishes.
 // Throws std::invalid_argument for wishes that cannot be honoured, saying why.
+TIDEMARK_API StepGraph with_wishes(const StepGraph& graph, const Wishes& wishes);
+
+// Returns the plan for `budget` with options.wishes. plan() of planner.h calls it.
+// Throws as with_wishes() does.
 TIDEMARK_API Result<Plan, PlanFailure> wished_plan(const StepGraph& graph, Bytes budget,
                                                    const PlanOptions& options);
 

@@ -31,6 +31,13 @@ TEST(LeastMemory, GoesDownWithTheSlowdownAllowed) {
   EXPECT_THROW(static_cast<void>(least_memory_plan(graph, 0.9)), std::invalid_argument);
 }
 
+TEST(LeastMemory, IsRefusedWhereWishesTakeLongerThanTheSlowdown) {
+  const StepGraph graph = step("resnet18", 8);
+  const PlanOptions options{.policy = "lookahead", .wishes = {.recompute = {"relu*"}}};
+  EXPECT_TRUE(least_memory_plan(graph, 1.5, options));
+  EXPECT_THROW(static_cast<void>(least_memory_plan(graph, 1.0, options)), std::invalid_argument);
+}
+
 TEST(StepAtBatch, IsTheStepThatWouldHaveBeenRecordedThere) {
   const StepGraph four = step("unet", 4);
   const StepGraph eight = step("unet", 8);

@@ -263,6 +263,33 @@ TEST(Planner, RefusesUnknownPoliciesAndNegativeBudgets) {
   EXPECT_THROW(static_cast<void>(plan(step, 100, {.policy = "magic"})), std::invalid_argument);
   EXPECT_THROW(static_cast<void>(plan(step, -1)), std::invalid_argument);
   EXPECT_THROW(static_cast<void>(plan(step, 100, {.time_limit_s = 0})), std::invalid_argument);
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  EXPECT_THROW(static_cast<void>(plan(step, 100, {.effort = kInfinite})), std::invalid_argument);
+}
+
+TEST(Planner, NeverEndsForTimeWithoutALimit) {
+  const StepGraph step = random_graph(4, {.num_ops = 60});
+  const Bytes floor = memory_floor(step).bytes;
+  const Bytes budget = floor + (simulate(step).peak_bytes - floor) / 3;
+  const auto usual = plan(step, budget);
+  ASSERT_TRUE(usual);
+  for (const double seconds : {1e12, std::numeric_limits<double>::infinity()})
+    EXPECT_EQ(plan(step, budget, {.time_limit_s = seconds})->recompute_ns, usual->recompute_ns);
+}
+
+// Next to the floor the search for the least budget begins in the midst of another.
+TEST(Planner, CountsItsSearchesOneByOne) {
+  const StepGraph step = generate("unet", {.optimizer = Optimizer::kNothing});
+  const Bytes floor = memory_floor(step).bytes;
+  int last = -1;
+  const auto count = [&last](const Progress& progress) {
+    EXPECT_GE(progress.num_searches, last);
+    EXPECT_LE(progress.num_searches, last + 1);
+    last = progress.num_searches;
+    return true;
+  };
+  EXPECT_TRUE(plan(step, floor + floor / 25, {.progress = count}));
+  EXPECT_GT(last, 8);
 }
 
 TEST(Frontier, MoreBudgetNeverCostsMoreTime) {

@@ -102,6 +102,23 @@ TEST_F(WishedPlans, HonourBothListsUnderATightBudget) {
   EXPECT_FALSE(validate(graph_, *wished));
 }
 
+TEST_F(WishedPlans, NeedNoBudget) {
+  const auto wished = plan(graph_, kUnlimited, {.wishes = {.recompute = {"h.11.mlp"}}});
+  ASSERT_TRUE(wished) << wished.failure().sentence;
+  EXPECT_GE(num_replays(*wished, "h.11.mlp.c_fc"), 1);
+}
+
+TEST(WishesThatTakeTooMuch, AreRefusedWithWhatTheyCostAtLeast) {
+  const StepGraph graph = generate("resnet18", {.batch = 8, .optimizer = Optimizer::kNothing});
+  const Bytes floor = memory_floor(graph).bytes;
+  const Bytes peak = simulate(graph).peak_bytes;
+  const PlanOptions options{.policy = "lookahead", .wishes = {.recompute = {"relu*"}}};
+  const auto refused = plan(graph, floor + (peak - floor) / 100, options);
+  ASSERT_FALSE(refused);
+  EXPECT_GT(refused.failure().lower_bound_ns, 0);
+  EXPECT_LT(refused.failure().lower_bound_ns, simulate(graph).step_ns);
+}
+
 TEST_F(WishedPlans, AreRefusedWithTheReasonWhereTheyCannotBe) {
   EXPECT_NE(complaint({.keep = {"lm_haed"}}).find("lm_head"), std::string::npos);
   EXPECT_NE(complaint({.keep = {"h.2"}, .recompute = {"gelu"}}).find("both name op aten::gelu"),
