@@ -188,21 +188,6 @@ std::vector<EventActions> Emitter::run() {
   return actions;
 }
 
-// Collects what must run at `u` for `missing` to be there. `is_there` answers for other values.
-template <typename IsThere>
-std::vector<EventIndex> closure(const Problem& problem, std::vector<ValueIndex> missing,
-                                IsThere&& is_there) {
-  std::set<EventIndex> ops;
-  while (!missing.empty()) {
-    const EventIndex op = problem.graph().values[missing.back()].producer;
-    missing.pop_back();
-    if (op == kNone || !ops.insert(op).second) continue;
-    for (ValueIndex v : problem.reads(op))
-      if (!is_there(v)) missing.push_back(v);
-  }
-  return {ops.begin(), ops.end()};
-}
-
 // Takes out the drops of values that nothing restores or keeps.
 std::vector<EventActions> without_releases(const Problem& problem,
                                            std::vector<EventActions> actions) {
@@ -227,31 +212,6 @@ std::vector<EventActions> without_releases(const Problem& problem,
 
 std::vector<EventActions> emit(const Problem& problem, const Schedule& schedule) {
   return Emitter(problem, schedule).run();
-}
-
-Schedule schedule_of_gaps(const Problem& problem, const std::vector<int>& gaps) {
-  std::map<EventIndex, std::vector<ValueIndex>> needed;
-  std::vector<char> is_dropped(problem.gaps().size(), 0);
-  for (int gap : gaps) {
-    is_dropped[gap] = 1;
-    needed[problem.gaps()[gap].time.end].push_back(problem.gaps()[gap].value);
-  }
-  const auto is_in_dropped_gap = [&](ValueIndex v, EventIndex u) {
-    for (int g = problem.first_gap(v); g < problem.first_gap(v + 1); ++g) {
-      const Interval& time = problem.gaps()[g].time;
-      if (is_dropped[g] && time.begin <= u && u <= time.end) return true;
-    }
-    return false;
-  };
-  Schedule schedule;
-  for (const auto& [u, missing] : needed) {
-    const auto is_there = [&, at = u](ValueIndex v) {
-      if (is_in_dropped_gap(v, at)) return !problem.can_replay_at(v, at);
-      return problem.natural_end(v) > at || !problem.can_replay_at(v, at);
-    };
-    schedule.push_back({u, closure(problem, missing, is_there)});
-  }
-  return schedule;
 }
 
 void prune(const Problem& problem, Schedule& schedule) {

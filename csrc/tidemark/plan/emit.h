@@ -32,10 +32,6 @@ using Schedule = std::vector<ReplayList>;
 // can stay until then (Problem::can_stay_until) or are restored by an earlier list.
 TIDEMARK_API std::vector<EventActions> emit(const Problem& problem, const Schedule& schedule);
 
-// Returns the schedule that drops `gaps` (indices into problem.gaps()): whatever is missing at the
-// end of a gap is computed again there, and stays as long as a later gap wants it.
-TIDEMARK_API Schedule schedule_of_gaps(const Problem& problem, const std::vector<int>& gaps);
-
 // Removes the replays that nothing uses.
 TIDEMARK_API void prune(const Problem& problem, Schedule& schedule);
 

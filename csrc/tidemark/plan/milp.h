@@ -24,7 +24,6 @@ struct Milp {
   std::vector<double> most;
 
   int num_columns() const noexcept { return static_cast<int>(cost.size()); }
-  int num_rows() const noexcept { return static_cast<int>(most.size()); }
 
   // Returns the new column.
   int add_column(double column_cost, bool whole) {

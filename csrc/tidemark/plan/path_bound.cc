@@ -157,12 +157,12 @@ bool PathBound::is_over(BlockIndex from, BlockIndex to) const {
 }
 
 // What a replay of the op needs besides what is fixed and what is on the path.
-Bytes PathBound::bytes_beside(EventIndex op, const Blocks& path) const {
+Bytes PathBound::bytes_beside(EventIndex op, const Blocks& sorted_path) const {
   Blocks counted;
   Bytes bytes = graph_.events[op].workspace_bytes;
   const auto count = [&](ValueIndex v) {
     const BlockIndex block = graph_.values[v].block;
-    if (is_fixed_[block] || std::ranges::binary_search(path, block)) return;
+    if (is_fixed_[block] || std::ranges::binary_search(sorted_path, block)) return;
     if (graph_.values[v].producer == kNone || std::ranges::count(counted, block) > 0) return;
     counted.push_back(block);
     bytes += bytes_[block];
@@ -170,7 +170,7 @@ Bytes PathBound::bytes_beside(EventIndex op, const Blocks& path) const {
   // What may be written over lies where an output does.
   for (const InPlace& pair : graph_.events[op].replays_in_place) {
     const BlockIndex input = graph_.values[pair.input].block;
-    const bool is_on_path = std::ranges::binary_search(path, input);
+    const bool is_on_path = std::ranges::binary_search(sorted_path, input);
     counted.push_back(is_on_path ? graph_.values[pair.output].block : input);
   }
   for (ValueIndex v : problem_.reads(op)) count(v);

@@ -1,9 +1,10 @@
 // Policies: ways to look for a schedule, by name, behind one interface.
 //
 // To add one: write its constructor of Schedules in a file of its own, and an entry in the table of
-// policies.cc, or of rivals.cc if its schedules do not depend on the budget. Everything else
-// (emission, promises, least feasible budget, frontier) is shared. "auto" and "mincut" are no
-// entries there: they answer for all budgets at once (budget_tree.h).
+// policies.cc, of rivals.cc if its schedules do not depend on the budget, or of online_planner.h if
+// it decides as the step goes. Everything else (emission, promises, least feasible budget,
+// frontier) is shared. "auto" and "mincut" are no entries there: they answer for all budgets at
+// once (budget_tree.h).
 #pragma once
 
 #include <functional>

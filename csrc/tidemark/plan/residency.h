@@ -84,9 +84,7 @@ class TIDEMARK_API Residency {
   const ResidencyFacts& facts() const noexcept { return facts_; }
   const Problem& problem() const noexcept { return facts_.problem; }
 
-  // Where `v` lies beyond the program's holds, ascending.
-  const std::vector<Stretch>& stretches(ValueIndex v) const { return stretches_[v]; }
-  // Whether it does at `point`.
+  // Whether `v` lies in memory at `point`, beyond the program's holds.
   bool covers(ValueIndex v, int point) const {
     return spans_[v].begin <= point && point < spans_[v].end && is_covered(v, point);
   }

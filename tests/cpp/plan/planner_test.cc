@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "plan/random_graph.h"
 #include "tidemark/generate/generate.h"
@@ -65,6 +68,36 @@ TEST_P(RandomSteps, GetPlansThatFitAndThatTheValidatorAccepts) {
 
 INSTANTIATE_TEST_SUITE_P(Sizes, RandomSteps,
                          ::testing::Combine(::testing::Values(6, 12, 24), ::testing::Bool()));
+
+// Whether the value lies in one of the dropped gaps at the event.
+bool is_gone(const Problem& problem, const std::vector<int>& dropped, ValueIndex v, EventIndex at) {
+  return std::ranges::any_of(dropped, [&](int gap) {
+    const auto& [value, time] = problem.gaps()[gap];
+    return value == v && time.begin <= at && at <= time.end;
+  });
+}
+
+// The schedule that drops these gaps: what is missing at the end of one is computed again there.
+Schedule schedule_of_gaps(const Problem& problem, const std::vector<int>& dropped) {
+  std::map<EventIndex, std::set<EventIndex>> lists;
+  for (int gap : dropped) {
+    const auto& [value, time] = problem.gaps()[gap];
+    std::vector<ValueIndex> missing{value};
+    while (!missing.empty()) {
+      const EventIndex op = problem.graph().values[missing.back()].producer;
+      missing.pop_back();
+      if (!lists[time.end].insert(op).second) continue;
+      for (ValueIndex v : problem.reads(op)) {
+        const bool can_stay =
+            !is_gone(problem, dropped, v, time.end) && problem.natural_end(v) > time.end;
+        if (!can_stay && problem.can_replay_at(v, time.end)) missing.push_back(v);
+      }
+    }
+  }
+  Schedule schedule;
+  for (const auto& [at, ops] : lists) schedule.push_back({at, {ops.begin(), ops.end()}});
+  return schedule;
+}
 
 // The cheapest set of dropped gaps that fits, all sets tried.
 std::optional<Nanoseconds> best_of_all_sets(const Problem& problem, Bytes budget) {
