@@ -206,7 +206,7 @@ bool Repair::fit(const RepairOptions& options) {
     for (ValueIndex v : futile_) is_futile_[v] = 0;
     futile_.clear();
     if (options.cuts_per_clean_up > 0 && num_cuts % options.cuts_per_clean_up == 0)
-      clean_up(options.budget);
+      clean_up(options.budget, 0, options.most_work - (residency_.work() - begin));
   }
   return true;
 }

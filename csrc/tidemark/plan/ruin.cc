@@ -11,7 +11,6 @@ constexpr int kRoundsOfNeighbours = 2;
 constexpr int kRoundsOfRuns = 2;
 constexpr int kMostNeighbours = 4;
 constexpr int kLongestRun = 40;
-constexpr int kRoundsBetweenQuestions = 16;
 // Stretches looked at before one is cut, whether or not it lies where memory is full.
 constexpr int kLooks = 10;
 // A mended schedule may be so much dearer before it is cleaned up; more where it cost a cut.
@@ -87,7 +86,8 @@ void Ruin::clean_up_nearby(const RuinOptions& options, std::size_t mark) {
   std::vector<Rerun> near;
   for (EventIndex at = first; at < past; ++at)
     for (EventIndex op : residency_.list(at)) near.push_back({at, op});
-  repair_.clean_up(options.budget, options.enough_ns, std::move(near));
+  repair_.clean_up(options.budget, options.enough_ns, std::move(near),
+                   last_work_ - residency_.work());
 }
 
 void Ruin::round(const RuinOptions& options, double tolerance) {
@@ -104,6 +104,7 @@ void Ruin::round(const RuinOptions& options, double tolerance) {
   const double slack = is_cut ? kSlackOfCut : kSlack;
   const bool fits = repair_.fit({.budget = options.budget,
                                  .most_cost_ns = static_cast<Nanoseconds>(before * slack) + 1,
+                                 .most_work = last_work_ - residency_.work(),
                                  .noise = below(2) == 0 ? 0.3 : 1.0,
                                  .left_out = kLeftOut,
                                  .seed = static_cast<std::uint32_t>(random_())});
@@ -123,14 +124,14 @@ void Ruin::run(const RuinOptions& options) {
   if (residency_.num_replays() == 0 || residency_.problem().gaps().empty()) return;
   random_.seed(options.seed);
   collect();
-  const std::int64_t begin = residency_.work();
+  last_work_ = residency_.work() + options.work;
   Nanoseconds best_cost = residency_.cost_ns();
   residency_.clear_log();
-  for (int i = 0; best_cost > options.enough_ns; ++i) {
-    const auto done = static_cast<double>(residency_.work() - begin);
-    const double left = 1 - done / static_cast<double>(options.work);
+  while (best_cost > options.enough_ns) {
+    const double left =
+        static_cast<double>(last_work_ - residency_.work()) / static_cast<double>(options.work);
     if (left <= 0 || reruns_.empty()) break;
-    if (i % kRoundsBetweenQuestions == 0 && options.stop && options.stop()) break;
+    if (options.stop && options.stop()) break;
     round(options, options.tolerance * left);
     if (residency_.cost_ns() > best_cost) continue;
     best_cost = residency_.cost_ns();

@@ -27,7 +27,7 @@ struct RuinOptions {
   // How much dearer than the current schedule an accepted one may be at first, as a part of it.
   double tolerance = 1e-3;
   std::uint32_t seed = 1;
-  // Asked now and then; ends where it returns true.
+  // Asked before every round; ends where it returns true.
   std::function<bool()> stop;
 };
 
@@ -54,6 +54,7 @@ class TIDEMARK_API Ruin {
   Residency& residency_;
   const StepGraph& graph_;
   Repair repair_;
+  std::int64_t last_work_ = 0;  // of the residency, where it ends
   std::mt19937 random_;
   std::vector<Rerun> reruns_;  // of the current schedule, by event
   std::vector<ValueIndex> forbidden_;
