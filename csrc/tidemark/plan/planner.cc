@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <limits>
 #include <memory>
 #include <stdexcept>
@@ -25,6 +24,8 @@ constexpr Nanoseconds kNoPlan = std::numeric_limits<Nanoseconds>::max();
 
 // No search takes as many seconds as this.
 constexpr double kEver = 1e9;
+// Times what any search may take it can still be counted.
+constexpr double kMostEffort = 1e9;
 
 // Where so much of the step's time lies between a plan and its bound, a better bound is looked for.
 constexpr double kWideGap = 0.005;
@@ -212,9 +213,9 @@ void check_options(const PlanOptions& options) {
   if (!(options.time_limit_s > 0))
     throw std::invalid_argument(
         fmt::format("time_limit_s is {}, it must be above 0", options.time_limit_s));
-  if (!(options.effort > 0) || std::isinf(options.effort))
-    throw std::invalid_argument(
-        fmt::format("effort is {}, it must be above 0 and finite", options.effort));
+  if (!(options.effort > 0) || options.effort > kMostEffort)
+    throw std::invalid_argument(fmt::format("effort is {}, it must be above 0 and at most {:.0e}",
+                                            options.effort, kMostEffort));
 }
 
 void check_budget(Bytes budget) {

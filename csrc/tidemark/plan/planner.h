@@ -82,7 +82,7 @@ struct Frontier {
 
 // Returns the best plan that the policy finds for `graph` within `budget` bytes.
 // Throws std::invalid_argument for an unknown policy, naming those that exist, for a negative
-// budget and for a time limit or an effort that is not positive; an effort is finite, too.
+// budget and for a time limit or an effort that is not positive; an effort is at most 1e9.
 TIDEMARK_API Result<Plan, PlanFailure> plan(const StepGraph& graph, Bytes budget,
                                             const PlanOptions& options = {});
 

@@ -83,7 +83,10 @@ Result<Plan, PlanFailure> wished_plan(const StepGraph& graph, Bytes budget,
     const auto limit = static_cast<Bytes>(share * static_cast<double>(std::min(budget, unplanned)));
     Result<Plan, PlanFailure> answer = plan(free, share == 1 ? budget : limit, plain);
     if (!answer && !bound) return answer;
-    if (!answer) break;
+    if (!answer) {
+      least.was_stopped = answer.failure().reason == PlanFailure::Reason::kTimeOut;
+      break;
+    }
     if (!bound) bound = answer->lower_bound_ns + cost_of_recomputed_ops(problem, ops);
     const Schedule schedule = with_recomputed_ops(problem, ops, schedule_of(*answer));
     Plan plan = make_plan(problem, emit(problem, schedule), answer->policy, budget);

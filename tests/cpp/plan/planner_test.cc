@@ -297,7 +297,8 @@ TEST(Planner, RefusesUnknownPoliciesAndNegativeBudgets) {
   EXPECT_THROW(static_cast<void>(plan(step, -1)), std::invalid_argument);
   EXPECT_THROW(static_cast<void>(plan(step, 100, {.time_limit_s = 0})), std::invalid_argument);
   constexpr double kInfinite = std::numeric_limits<double>::infinity();
-  EXPECT_THROW(static_cast<void>(plan(step, 100, {.effort = kInfinite})), std::invalid_argument);
+  for (const double effort : {0.0, 1e300, kInfinite})
+    EXPECT_THROW(static_cast<void>(plan(step, 100, {.effort = effort})), std::invalid_argument);
 }
 
 TEST(Planner, NeverEndsForTimeWithoutALimit) {
