@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <numeric>
 
@@ -177,8 +176,7 @@ std::vector<ValueIndex> LowerBound::keep_set(Bytes budget, double share) {
   const EventIndex event = moments_.front();
   const auto place = cuts_.try_emplace(event, problem_, event).first;
   const auto room = static_cast<double>(budget - held_by_program_[event]);
-  Nanoseconds bound = 0;
-  return place->second.within(static_cast<Bytes>(room * share), bound).kept;
+  return place->second.mixed(static_cast<Bytes>(room * share));
 }
 
 Nanoseconds lower_bound(const Problem& problem, Bytes budget) {

@@ -33,7 +33,8 @@ class TIDEMARK_API LowerBound {
   // Returns the bound of the minimum cut at the highest moment alone: nearly as high and quick.
   Nanoseconds at_peak(Bytes budget);
 
-  // Returns what the cheapest choice at the highest moment holds in `share` of the room there.
+  // Returns what is good to hold at the highest moment in `share` of the room there:
+  // KeepCut::mixed.
   std::vector<ValueIndex> keep_set(Bytes budget, double share);
 
  private:

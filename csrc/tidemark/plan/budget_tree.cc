@@ -94,6 +94,7 @@ const Found* BudgetTree::best_within(Bytes budget) {
   if (budget >= everything_kept_.peak_bytes()) return &everything_kept_;
   const Found* found = halve_down_to(budget);
   if (budget < floor_ || search_.is_stopped()) return found;
+  if (const Found* known = cheapest_known(budget)) found = known;
   const auto [place, is_new] = refined_.try_emplace(budget);
   std::optional<Found>& refined = place->second;
   if (is_new) refined = search_.refine(found, budget);

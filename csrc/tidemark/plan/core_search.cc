@@ -33,11 +33,14 @@ constexpr double kFreshPart = 0.25;
 constexpr double kFreshNoise = 0.6;
 // So much must be left to win before policies are asked that take long to make their schedules.
 constexpr double kWorthSlow = 0.005;
+// What another policy may cost in multiples of the best to be improved beside it.
+constexpr double kSlackOfRival = 1.05;
 // What costs this many times the best before it is cleaned up is not followed any further.
 constexpr double kSlack = 1.2;
-// What one repair may take, in multiples of what ruin and recreate may, and up to how many events
-// one from scratch is tried: its time is that of all cuts times all values.
-constexpr std::int64_t kFitWork = 2;
+// What one repair or pass of the executor may take, in multiples of what ruin and recreate may, and
+// up to how many events a repair from scratch is tried: its time is that of all cuts times all
+// values.
+constexpr std::int64_t kAttemptWork = 2;
 constexpr int kMostEventsToFit = 10000;
 // Below so many times the floor the frontier program and the budget continuation take part if so
 // much may be left to win; further up only where there is no plan.
@@ -80,6 +83,13 @@ constexpr CoreSearch::Pass kPasses[] = {
     {{.alpha = 0.7, .beta = 0.5, .headroom = 0.1}, 0},
 };
 constexpr int kNumPasses = std::size(kPasses);
+// What makes the most of a keep set, and the parts of the room that one is tried for, as long as
+// they get better; then come some around the best.
+constexpr LookaheadParameters kGuided{.alpha = 0.7, .beta = 1};
+constexpr double kShares[] = {1, 0.95, 0.9, 0.8, 0.65, 0.45};
+constexpr double kWidestStep = 0.025;
+constexpr double kNarrowestStep = 0.003;
+constexpr std::int64_t kGuidedWork = 4;  // all of them together, in multiples likewise
 // Passes per search: the next search, for half the difference in memory, goes on with the next.
 // Small steps can afford more.
 constexpr int kLeastPasses = 3;
@@ -160,7 +170,7 @@ void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
   residency_.load(above.candidate.schedule);
   if (repair_.fit({.budget = budget_,
                    .most_cost_ns = most_cost_ns(),
-                   .most_work = kFitWork * work_,
+                   .most_work = kAttemptWork * work_,
                    .cuts_per_clean_up = cuts_per_clean_up}))
     offer("mincut");
 }
@@ -225,20 +235,40 @@ void CoreSearch::fit_from_scratch(double share, double noise) {
   residency_.load({});
   if (repair_.fit({.budget = budget_,
                    .most_cost_ns = most_cost_ns(),
-                   .most_work = kFitWork * work_,
+                   .most_work = kAttemptWork * work_,
                    .noise = noise}))
     offer("mincut");
   favour(0);
 }
 
 void CoreSearch::follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns) {
-  std::vector<ValueIndex> favoured;
-  if (pass.share > 0) favoured = bench_.bound().keep_set(budget_, pass.share);
-  const auto schedule = bench_.lookahead().run(limit, pass.parameters, favoured, most_cost_ns);
-  residency_.add_work(8 * static_cast<std::int64_t>(num_events()));
+  LookaheadOptions options{.most_cost_ns = most_cost_ns};
+  if (best_) options.most_work = kAttemptWork * work_;
+  if (pass.share > 0) options.favoured = bench_.bound().keep_set(budget_, pass.share);
+  std::int64_t work = 0;
+  const auto schedule = bench_.lookahead().run(limit, pass.parameters, options, work);
+  residency_.add_work(work);
   if (!schedule) return;
   residency_.load(*schedule);
   offer("lookahead");
+}
+
+// How much of the room the keep set may take before replays find none is seen only by trying.
+void CoreSearch::follow_keep_sets() {
+  const std::int64_t last_work = residency_.work() + kGuidedWork * work_;
+  double share_of_best = 0;
+  const auto is_better = [&](double share) {
+    if (is_done() || most_gain() < kWorthSlow || residency_.work() > last_work) return false;
+    const Nanoseconds before = best_ ? best_->cost_ns : kEndless;
+    follow({kGuided, share}, budget_, most_cost_ns());
+    if (!best_ || best_->cost_ns >= before) return false;
+    share_of_best = share;
+    return true;
+  };
+  for (double share : kShares)
+    if (!is_better(share) && share_of_best > 0) break;
+  for (double step = kWidestStep; share_of_best > 0 && step > kNarrowestStep; step /= 2)
+    if (!is_better(share_of_best + step)) is_better(share_of_best - step);
 }
 
 void CoreSearch::construct(int depth) {
@@ -252,15 +282,15 @@ void CoreSearch::construct(int depth) {
   }
 }
 
-// What the published policies have ready and is cheaper than all so far.
-void CoreSearch::meet_ready_rivals() {
+// What the published policies have ready and is cheaper than all so far, and than `below_ns`.
+void CoreSearch::meet_ready_rivals(Nanoseconds below_ns) {
   for (const ReadyPolicy& policy : ready_policies()) {
     if (is_done()) return;
     if (policy.is_slow && (num_events() > kMostEventsToFit || most_gain() < kWorthSlow)) continue;
     const Rival* rival =
         bench_.rivals().cheapest(policy, {.budget = budget_,
                                           .least_cost_ns = std::max(least_cost_ns_, bound_ns_),
-                                          .below_ns = best_ ? best_->cost_ns : kEndless});
+                                          .below_ns = best_ ? best_->cost_ns : below_ns});
     if (rival == nullptr) continue;
     residency_.load(rival->schedule);
     keep(policy.name);
@@ -285,11 +315,25 @@ void CoreSearch::meet_online_rivals() {
   }
 }
 
-void CoreSearch::meet_rivals() {
-  meet_ready_rivals();
+void CoreSearch::meet_rivals(Nanoseconds below_ns) {
+  meet_ready_rivals(below_ns);
   if (num_events() > kMostEventsToFit) return;
   meet_online_rivals();
   follow_all_parameters();
+}
+
+// Returns the cheapest schedule of another policy, if it is cheaper than the best. Where there is
+// much to win one that is a little dearer counts, too: it may come down further.
+std::optional<CoreSearch::Kept> CoreSearch::cheapest_rival() {
+  const std::optional<Kept> own = best_;
+  Nanoseconds below = own ? own->cost_ns : kEndless;
+  if (own && most_gain() > kWorthSlow) {
+    below = static_cast<Nanoseconds>(static_cast<double>(below) * kSlackOfRival);
+    best_.reset();
+  }
+  meet_rivals(below);
+  const std::optional<Kept> rival = std::exchange(best_, own);
+  return rival && rival->cost_ns < below ? rival : std::nullopt;
 }
 
 void CoreSearch::keep_cheaper(const std::optional<Kept>& other) {
@@ -319,11 +363,10 @@ std::optional<Found> CoreSearch::refine(const Found* known, Bytes budget) {
     keep(known->policy);
   }
   start_afresh();
-  const std::optional<Kept> own = best_;
-  if (options_.with_baselines) meet_rivals();
-  const std::optional<Kept> rival = std::exchange(best_, own);
+  const std::optional<Kept> rival =
+      options_.with_baselines && !is_done() ? cheapest_rival() : std::nullopt;
   improve(most_refinement());
-  if (rival && (!own || rival->cost_ns < own->cost_ns)) {
+  if (rival) {
     const std::optional<Kept> improved = std::exchange(best_, rival);
     improve(most_refinement());
     keep_cheaper(improved);
@@ -376,13 +419,14 @@ void CoreSearch::begin(Bytes budget, Nanoseconds least_cost_ns, Nanoseconds boun
 }
 
 std::optional<Found> CoreSearch::look_at_once(Bytes budget) {
-  begin(budget, 0, 0);
+  begin(budget, 0, bench_.bound().at_peak(budget));
   int num_left = 1 + kEventsTimesForcedPasses / num_events();
   for (const LookaheadParameters& parameters : lookahead_parameters()) {
     if (best_ || num_left-- == 0) break;
     follow({parameters}, budget, kEndless);
     if (is_stopped()) break;
   }
+  follow_keep_sets();
   return found();
 }
 

@@ -2,11 +2,11 @@
 //
 // The plans for a little less and a little more memory are loosened and tightened; the greedy
 // repair starts from everything kept; the look-ahead executor follows keep sets of several sizes,
-// other ones in every search; next to the floor of large steps the frontier program
-// (frontier_program.h) and a descent in small steps (continuation.h) join in; ruin and recreate
-// goes on from the best, and further for a budget that is asked for, where the published policies
-// are asked, too. Whoever comes within a hair of the lower bound ends the search. All of them work
-// on one Residency; the winner is simulated.
+// other ones in every search, all at first for a budget that is asked for; next to the floor of
+// large steps the frontier program (frontier_program.h) and a descent in small steps
+// (continuation.h) join in; ruin and recreate goes on from the best, and further for a budget that
+// is asked for, where the published policies are asked, too. Whoever comes within a hair of the
+// lower bound ends the search. All of them work on one Residency; the winner is simulated.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,9 @@ class TIDEMARK_API CoreSearch {
   // searches that led to these two: it decides which constructors are tried.
   std::optional<Found> run(Bytes budget, const Found* below, const Found& above, int depth);
 
-  // Returns the first plan within `budget` that a few passes of the executor find, if they do. It
-  // looks at least once, is not told of, and changes nothing for run().
+  // Returns the cheapest plan within `budget` of some passes of the executor, with keep sets of
+  // several sizes, if they find one. It looks at least once, is not told of, and changes nothing
+  // for run().
   std::optional<Found> look_at_once(Bytes budget);
 
   // Returns a plan within `budget` that is cheaper than `known`, the best so far if there is one:
@@ -77,11 +78,13 @@ class TIDEMARK_API CoreSearch {
     Nanoseconds cost_ns = 0;
     std::string_view policy;
   };
+  void follow_keep_sets();
   void construct(int depth);
   void construct_by_force();
   void begin(Bytes budget, Nanoseconds least_cost_ns, Nanoseconds bound_ns);
-  void meet_rivals();
-  void meet_ready_rivals();
+  std::optional<Kept> cheapest_rival();
+  void meet_rivals(Nanoseconds below_ns);
+  void meet_ready_rivals(Nanoseconds below_ns);
   void meet_online_rivals();
   void follow_all_parameters();
   void loosen(const Found& below);

@@ -1,6 +1,8 @@
 #include "tidemark/plan/keep_cut.h"
 
 #include <algorithm>
+#include <map>
+#include <ranges>
 
 #include "tidemark/plan/max_flow.h"
 
@@ -115,8 +117,9 @@ bool KeepCut::prove(std::size_t index) {
   return false;
 }
 
-const Cut& KeepCut::within(Bytes room, Nanoseconds& bound) {
-  bound = 0;
+// Returns the last corner that holds more than `room`, or the last but one if all do, and proves
+// the way to the next; the first if none does, or there is no other.
+std::size_t KeepCut::corner_before(Bytes room) {
   if (corners_.empty()) {
     corners_.push_back({.cut = at_price(0)});
     // A byte for which everything is computed again.
@@ -124,15 +127,46 @@ const Cut& KeepCut::within(Bytes room, Nanoseconds& bound) {
     if (small.kept_bytes < corners_.front().cut.kept_bytes)
       corners_.push_back({.cut = std::move(small)});
   }
-  if (corners_.front().cut.kept_bytes <= room || corners_.size() == 1) return corners_.front().cut;
   std::size_t index = 0;
+  if (corners_.front().cut.kept_bytes <= room || corners_.size() == 1) return index;
   do {
     while (index + 2 < corners_.size() && corners_[index + 1].cut.kept_bytes > room) ++index;
   } while (!corners_[index].is_next_proven && !prove(index));
+  return index;
+}
+
+const Cut& KeepCut::within(Bytes room, Nanoseconds& bound) {
+  bound = 0;
+  const std::size_t index = corner_before(room);
   const Corner& corner = corners_[index];
+  if (!corner.is_next_proven || corner.cut.kept_bytes <= room) return corner.cut;
   const double least = corner.least - corner.price * static_cast<double>(room);
   bound = std::max<Nanoseconds>(0, static_cast<Nanoseconds>(least));
   return corners_[index + 1].cut;
+}
+
+std::vector<ValueIndex> KeepCut::mixed(Bytes room) {
+  const std::size_t index = corner_before(room);
+  const std::vector<ValueIndex>& more = corners_[index].cut.kept;
+  if (corners_[index].cut.kept_bytes <= room || index + 1 == corners_.size()) return more;
+  const std::vector<ValueIndex>& less = corners_[index + 1].cut.kept;
+  // Bytes that the choices differ by, by the event from which the first counts.
+  std::map<EventIndex, Bytes> extra;
+  for (ValueIndex v : more) extra[graph_.values[v].producer] += graph_.values[v].bytes;
+  for (ValueIndex v : less) extra[graph_.values[v].producer] -= graph_.values[v].bytes;
+  EventIndex first = graph_.num_events();
+  Bytes held = corners_[index + 1].cut.kept_bytes;
+  for (const auto& [event, bytes] : extra | std::views::reverse) {
+    held += bytes;
+    if (held <= room) first = event;
+  }
+  std::vector<ValueIndex> kept;
+  for (ValueIndex v : less)
+    if (graph_.values[v].producer < first) kept.push_back(v);
+  for (ValueIndex v : more)
+    if (graph_.values[v].producer >= first) kept.push_back(v);
+  std::ranges::sort(kept);
+  return kept;
 }
 
 }  // namespace tidemark

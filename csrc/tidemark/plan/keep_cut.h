@@ -8,7 +8,7 @@
 //
 //   a bound: max over prices of cut(price) - price * room. No plan within the budget recomputes
 //   less: what it holds at t is one of the choices, and bytes beyond the room are not there.
-//   a keep set: what the cheapest choice holds at t, for planners to follow.
+//   a keep set: what is good to hold at t, for planners to follow.
 //
 // Values that the program holds at t are there whatever a plan says, and cost nothing here.
 #pragma once
@@ -44,7 +44,14 @@ class TIDEMARK_API KeepCut {
   // Choices are remembered: all rooms together cost little more than a few.
   const Cut& within(Bytes room, Nanoseconds& bound);
 
+  // Returns what to hold within `room`, from two neighbouring best choices: late values as in the
+  // one that holds more than the room, early ones, for which there is more room when they come
+  // back, as in the other. Of many alike blocks no price tells one from another: best choices hold
+  // something of all or of none.
+  std::vector<ValueIndex> mixed(Bytes room);
+
  private:
+  std::size_t corner_before(Bytes room);
   double scale_at(double ns_per_byte) const;
   void add_value(ValueIndex v);
   void add_op(EventIndex op);

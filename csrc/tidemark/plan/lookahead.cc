@@ -72,6 +72,9 @@ Holds find_holds(const Problem& problem) {
 }
 
 constexpr double kFavour = 1000;
+// Values looked at, and steps that a new weight takes, as Residency::work() counts.
+constexpr int kScannedPerStep = 16;
+constexpr int kStepsPerWeight = 4;
 
 constexpr LookaheadParameters kParameters[] = {
     {.alpha = 1, .beta = 1, .gamma = 1},
@@ -118,17 +121,21 @@ struct Idle {
 class Executor {
  public:
   Executor(const Problem& problem, const Lookahead::Course& course, Bytes limit,
-           const LookaheadParameters& parameters, Nanoseconds most_cost_ns)
+           const LookaheadParameters& parameters, const LookaheadOptions& options,
+           std::int64_t& work)
       : problem_(problem),
         graph_(problem.graph()),
         course_(course),
         limit_(limit),
-        most_cost_ns_(most_cost_ns),
+        most_cost_ns_(options.most_cost_ns),
+        most_work_(options.most_work),
         parameters_(parameters),
         items_(graph_.values.size()),
         tail_ends_(graph_.events.size() + 2),
-        wants_(problem, course.relatives) {
+        wants_(problem, course.relatives),
+        work_(work) {
     for (ValueIndex v = 0; v < graph_.num_values(); ++v) set_own_want(v);
+    for (ValueIndex v : options.favoured) items_[v].is_favoured = true;
   }
 
   // Runs the step. Returns whether it stayed within the limit.
@@ -137,7 +144,6 @@ class Executor {
   // A value that could neither stay nor be had again, and the event that wanted it.
   std::pair<ValueIndex, EventIndex> lacking() const { return lacking_; }
   void require(ValueIndex v, EventIndex until) { items_[v].keep_until = until; }
-  void favour(ValueIndex v) { items_[v].is_favoured = true; }
 
  private:
   bool step(EventIndex e);
@@ -174,6 +180,7 @@ class Executor {
   const Lookahead::Course& course_;
   Bytes limit_;
   Nanoseconds most_cost_ns_;
+  std::int64_t most_work_;
   Nanoseconds cost_ns_ = 0;
   int num_replays_ = 0;
   LookaheadParameters parameters_;
@@ -185,6 +192,7 @@ class Executor {
   EventIndex now_ = 0;
   Schedule schedule_;
   std::pair<ValueIndex, EventIndex> lacking_{kNone, kNone};
+  std::int64_t& work_;
 };
 
 bool Executor::is_there(ValueIndex v) const {
@@ -237,7 +245,9 @@ bool Executor::is_wanted_later(ValueIndex v) {
 
 void Executor::refresh_weights() {
   for (ValueIndex v : wants_.take_changed()) {
+    ++work_;
     if (!items_[v].is_idle) continue;
+    work_ += kStepsPerWeight;
     Idle& idle = idle_[items_[v].position];
     idle.want = wants_.next(v);
     if (is_favoured_now(v) && idle.want == kNever) idle.want = graph_.num_events();
@@ -276,6 +286,7 @@ ValueIndex Executor::cheapest_by(Distance distance) const {
 
 ValueIndex Executor::cheapest() {
   refresh_weights();
+  work_ += static_cast<std::int64_t>(idle_.size()) / kScannedPerStep;
   const double beta = parameters_.beta;
   if (beta == 1) return cheapest_by([](double events) { return events; });
   if (beta == 0.5) return cheapest_by([](double events) { return std::sqrt(events); });
@@ -360,6 +371,7 @@ bool Executor::replay(EventIndex e, EventIndex index) {
   cost_ns_ += op.cost_ns;
   if (cost_ns_ > most_cost_ns_) return false;
   if (++num_replays_ > Lookahead::kMostReplays * graph_.num_events()) return false;
+  if (work_ > most_work_) return false;
   Bytes burst = op.workspace_bytes;
   std::vector<ValueIndex> consumed;
   const auto is_spent = [&](ValueIndex v) {
@@ -463,16 +475,19 @@ Lookahead::Lookahead(const Problem& problem)
 Lookahead::~Lookahead() = default;
 
 std::optional<Schedule> Lookahead::run(Bytes limit, const LookaheadParameters& parameters,
-                                       const std::vector<ValueIndex>& favoured,
-                                       Nanoseconds most_cost_ns) const {
+                                       const LookaheadOptions& options, std::int64_t& work) const {
+  LookaheadOptions left = options;
   std::vector<std::pair<ValueIndex, EventIndex>> required;
   // Each round learns of one value that must stay; most graphs have none.
   constexpr int kRounds = 24;
   for (int round = 0; round < kRounds; ++round) {
-    Executor executor(problem_, *course_, limit, parameters, most_cost_ns);
+    std::int64_t own_work = problem_.graph().num_events();
+    Executor executor(problem_, *course_, limit, parameters, left, own_work);
     for (const auto& [value, until] : required) executor.require(value, until);
-    for (ValueIndex v : favoured) executor.favour(v);
-    if (executor.run()) {
+    const bool fits = executor.run();
+    work += own_work;
+    left.most_work -= own_work;
+    if (fits) {
       Schedule schedule = executor.schedule();
       prune(problem_, schedule);
       return schedule;
@@ -484,6 +499,11 @@ std::optional<Schedule> Lookahead::run(Bytes limit, const LookaheadParameters& p
     required.push_back(lacking);
   }
   return std::nullopt;
+}
+
+std::optional<Schedule> Lookahead::run(Bytes limit, const LookaheadParameters& parameters) const {
+  std::int64_t work = 0;
+  return run(limit, parameters, {}, work);
 }
 
 }  // namespace tidemark

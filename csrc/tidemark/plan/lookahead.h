@@ -7,6 +7,7 @@
 // next use in the place of staleness. Cost: one scan over the idle values per value given up.
 #pragma once
 
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -29,6 +30,14 @@ struct LookaheadParameters {
   double headroom = 0;
 };
 
+struct LookaheadOptions {
+  // Values better not given up before the unplanned peak.
+  std::vector<ValueIndex> favoured;
+  // Ends without a schedule where one would cost more, or has taken more steps.
+  Nanoseconds most_cost_ns = std::numeric_limits<Nanoseconds>::max();
+  std::int64_t most_work = std::numeric_limits<std::int64_t>::max();
+};
+
 // The parameters worth trying without a guide; the first ones win most often.
 TIDEMARK_API std::span<const LookaheadParameters> lookahead_parameters();
 
@@ -39,13 +48,12 @@ class TIDEMARK_API Lookahead {
   ~Lookahead();
 
   // Returns what to replay so that the step stays within `limit`, or nothing if these parameters
-  // find no way, or none that costs less than `most_cost_ns` and runs no op more often than
-  // kMostReplays times on the average. The caller simulates it: the executor's own sums are a
-  // guide, not a promise.
+  // find no way within the options, or none that runs ops more often than kMostReplays times on the
+  // average. The caller simulates it: the executor's own sums are a guide, not a promise. Adds the
+  // elementary steps it took to `work`, whose unit is that of Residency::work().
   std::optional<Schedule> run(Bytes limit, const LookaheadParameters& parameters,
-                              const std::vector<ValueIndex>& favoured = {},
-                              Nanoseconds most_cost_ns = kEndless) const;
-  static constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
+                              const LookaheadOptions& options, std::int64_t& work) const;
+  std::optional<Schedule> run(Bytes limit, const LookaheadParameters& parameters) const;
   static constexpr int kMostReplays = 12;
 
   struct Course;

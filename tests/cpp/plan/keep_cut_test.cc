@@ -110,6 +110,39 @@ TEST(KeepCut, CountsBytesOfWhatMustBeHeld) {
   EXPECT_EQ(bound, 1000);
 }
 
+// x -> a and x -> b: the same size, the same cost, both wanted after the loss.
+StepGraph two_alike() {
+  using testing::made;
+  using testing::op;
+  using testing::unpack;
+  StepGraph graph;
+  graph.values = {made(0, 10, kNone, {{0, 7}}), made(1, 50, 0, {{0, 1}, {5, 7}}),
+                  made(2, 50, 1, {{1, 2}, {3, 5}}), made(3, 8, 2, {{2, 3}})};
+  graph.values[1].handles = {{0, 1, 7}};
+  graph.values[2].handles = {{1, 2, 5}};
+  graph.entry.blocks = {0};
+  graph.entry.bytes_by_category[static_cast<int>(Category::kOther)] = 10;
+  graph.events = {op("one", Phase::kForward, {0}, {1}),  op("other", Phase::kForward, {0}, {2}),
+                  op("loss", Phase::kForward, {0}, {3}), unpack({1}, {2}),
+                  op("grad", Phase::kBackward, {2}, {}), unpack({0}, {1}),
+                  op("grad", Phase::kBackward, {1}, {})};
+  graph.events[0].cost_ns = 10;
+  graph.events[1].cost_ns = 10;
+  return graph;
+}
+
+TEST(KeepCut, MixesChoicesWhereNoPriceTellsOneValueFromAnother) {
+  const StepGraph graph = two_alike();
+  const Problem problem(graph);
+  KeepCut cut(problem, 2);
+  Nanoseconds bound = 0;
+  EXPECT_EQ(cut.within(99, bound).kept, (std::vector<ValueIndex>{}));
+  EXPECT_EQ(cut.mixed(100), (std::vector<ValueIndex>{1, 2}));
+  EXPECT_EQ(cut.mixed(99), (std::vector<ValueIndex>{2}));
+  EXPECT_EQ(cut.mixed(50), (std::vector<ValueIndex>{2}));
+  EXPECT_EQ(cut.mixed(49), (std::vector<ValueIndex>{}));
+}
+
 TEST(KeepCut, HoldsWithinTheRoom) {
   for (int seed = 0; seed < 100; ++seed) {
     const StepGraph graph = testing::random_graph(seed, {.num_ops = 20});
@@ -124,6 +157,9 @@ TEST(KeepCut, HoldsWithinTheRoom) {
       const Cut& choice = cut.within(room, bound);
       if (choice.kept_bytes <= room) {
         EXPECT_LE(bound, choice.recompute_ns) << seed;
+        Bytes mixed_bytes = 0;
+        for (ValueIndex v : cut.mixed(room)) mixed_bytes += graph.values[v].bytes;
+        EXPECT_LE(mixed_bytes, room) << seed;
       }
       EXPECT_GE(bound, last) << seed;
       last = bound;
