@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <numeric>
 
 #include "arena/brute_force.h"
 #include "arena/random_instance.h"
+#include "base/extent.h"
 #include "tidemark/arena/partition.h"
 #include "tidemark/arena/validate_layout.h"
 
@@ -83,13 +83,8 @@ TEST(Pack, GivesTheSameLayoutWhateverTheOrderOfRows) {
   }
 }
 
-// How many random instances: `make test` tries fewer than `make test-all`.
-std::uint32_t num_random(std::uint32_t few, std::uint32_t all) {
-  return std::getenv("TIDEMARK_TEST_ALL") == nullptr ? few : all;
-}
-
 TEST(Pack, IsOptimalWheneverItSaysSo) {
-  const std::uint32_t count = num_random(10'000, 100'000);
+  const std::uint32_t count = testing::num_random(10'000, 100'000);
   std::uint32_t num_optimal = 0;
   for (std::uint32_t seed = 0; seed < count; ++seed) {
     RandomInstance random(seed);
@@ -151,7 +146,7 @@ TEST(Pack, SaysWhyWhatTheLowerBoundAllowsDoesNotFit) {
 }
 
 TEST(Pack, WithRulesIsOptimalWheneverItSaysSo) {
-  const std::uint32_t count = num_random(2000, 20'000);
+  const std::uint32_t count = testing::num_random(2000, 20'000);
   std::uint32_t num_optimal = 0;
   std::uint32_t num_possible = 0;
   for (std::uint32_t seed = 0; seed < count; ++seed) {

@@ -2,11 +2,11 @@
 // the same on every machine; 300 million steps take about a second.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 
 #include "arena/bench_data.h"
 #include "arena/training_trace.h"
+#include "base/extent.h"
 #include "tidemark/arena/pack.h"
 #include "tidemark/arena/validate_layout.h"
 
@@ -28,7 +28,7 @@ class PublicInstance : public ::testing::TestWithParam<Goal> {};
 
 TEST_P(PublicInstance, IsPackedIntoItsHeightWithinItsWork) {
   const Goal& goal = GetParam();
-  if (goal.is_long && std::getenv("TIDEMARK_TEST_ALL") == nullptr) {
+  if (goal.is_long && !testing::is_test_all()) {
     GTEST_SKIP() << "takes many seconds: run by make test-all";
   }
   const auto instance = load_bench_data(goal.file);

@@ -2,11 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "base/extent.h"
 #include "tidemark/generate/generate.h"
 #include "tidemark/plan/floor.h"
 #include "tidemark/plan/planner.h"
@@ -72,7 +72,7 @@ TEST_P(EveryPolicy, IsNoCheaperThanAuto) {
 std::vector<const char*> models() {
   std::vector<const char*> names{"chain24", "ragged_chain24", "unet",
                                  "lstm6",   "treelstm8",      "random60"};
-  if (std::getenv("TIDEMARK_TEST_ALL") != nullptr)
+  if (testing::is_test_all())
     for (const char* name : {"resnet50", "resnet152", "vgg19", "densenet121", "inception_v3",
                              "gpt2_small", "gpt2_medium", "gpt2_small_unfused", "lstm32",
                              "treelstm64", "chain200", "ragged_chain200", "random400"})

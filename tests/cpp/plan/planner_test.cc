@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/extent.h"
 #include "plan/random_graph.h"
 #include "tidemark/generate/generate.h"
 #include "tidemark/plan/bound.h"
@@ -41,7 +42,8 @@ class RandomSteps : public ::testing::TestWithParam<std::tuple<int, bool>> {
 };
 
 TEST_P(RandomSteps, GetPlansThatFitAndThatTheValidatorAccepts) {
-  const int num_seeds = std::get<1>(GetParam()) ? 170 : 25;
+  const int num_seeds =
+      std::get<1>(GetParam()) ? testing::num_random(60, 170) : testing::num_random(10, 25);
   for (int seed = 0; seed < num_seeds; ++seed) {
     const StepGraph step = graph(seed);
     ASSERT_NO_THROW(check(step)) << seed;
