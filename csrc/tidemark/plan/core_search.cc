@@ -37,10 +37,9 @@ constexpr double kWorthSlow = 0.005;
 constexpr double kSlackOfRival = 1.05;
 // What costs this many times the best before it is cleaned up is not followed any further.
 constexpr double kSlack = 1.2;
-// What one repair or pass of the executor may take, in multiples of what ruin and recreate may, and
-// up to how many events a repair from scratch is tried: its time is that of all cuts times all
-// values.
-constexpr std::int64_t kAttemptWork = 2;
+// What one repair may take, in multiples of what ruin and recreate may, and up to how many events
+// one from scratch is tried: its time is that of all cuts times all values.
+constexpr std::int64_t kFitWork = 2;
 constexpr int kMostEventsToFit = 10000;
 // Below so many times the floor the frontier program and the budget continuation take part if so
 // much may be left to win; further up only where there is no plan.
@@ -83,13 +82,16 @@ constexpr CoreSearch::Pass kPasses[] = {
     {{.alpha = 0.7, .beta = 0.5, .headroom = 0.1}, 0},
 };
 constexpr int kNumPasses = std::size(kPasses);
+// What one pass may take per event, once there is a plan: near the floor some take minutes.
+constexpr std::int64_t kPassWork = 400;
 // What makes the most of a keep set, and the parts of the room that one is tried for, as long as
 // they get better; then come some around the best.
 constexpr LookaheadParameters kGuided{.alpha = 0.7, .beta = 1};
 constexpr double kShares[] = {1, 0.95, 0.9, 0.8, 0.65, 0.45};
 constexpr double kWidestStep = 0.025;
 constexpr double kNarrowestStep = 0.003;
-constexpr std::int64_t kGuidedWork = 4;  // all of them together, in multiples likewise
+// What all of them together may take per event.
+constexpr std::int64_t kGuidedWork = 800;
 // Passes per search: the next search, for half the difference in memory, goes on with the next.
 // Small steps can afford more.
 constexpr int kLeastPasses = 3;
@@ -170,7 +172,7 @@ void CoreSearch::tighten(const Found& above, int cuts_per_clean_up) {
   residency_.load(above.candidate.schedule);
   if (repair_.fit({.budget = budget_,
                    .most_cost_ns = most_cost_ns(),
-                   .most_work = kAttemptWork * work_,
+                   .most_work = kFitWork * work_,
                    .cuts_per_clean_up = cuts_per_clean_up}))
     offer("mincut");
 }
@@ -235,7 +237,7 @@ void CoreSearch::fit_from_scratch(double share, double noise) {
   residency_.load({});
   if (repair_.fit({.budget = budget_,
                    .most_cost_ns = most_cost_ns(),
-                   .most_work = kAttemptWork * work_,
+                   .most_work = kFitWork * work_,
                    .noise = noise}))
     offer("mincut");
   favour(0);
@@ -243,7 +245,7 @@ void CoreSearch::fit_from_scratch(double share, double noise) {
 
 void CoreSearch::follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns) {
   LookaheadOptions options{.most_cost_ns = most_cost_ns};
-  if (best_) options.most_work = kAttemptWork * work_;
+  if (best_) options.most_work = kPassWork * num_events();
   if (pass.share > 0) options.favoured = bench_.bound().keep_set(budget_, pass.share);
   std::int64_t work = 0;
   const auto schedule = bench_.lookahead().run(limit, pass.parameters, options, work);
@@ -255,7 +257,7 @@ void CoreSearch::follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns)
 
 // How much of the room the keep set may take before replays find none is seen only by trying.
 void CoreSearch::follow_keep_sets() {
-  const std::int64_t last_work = residency_.work() + kGuidedWork * work_;
+  const std::int64_t last_work = residency_.work() + kGuidedWork * num_events();
   double share_of_best = 0;
   const auto is_better = [&](double share) {
     if (is_done() || most_gain() < kWorthSlow || residency_.work() > last_work) return false;

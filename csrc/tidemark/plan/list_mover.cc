@@ -68,15 +68,20 @@ bool ListMover::move(std::span<const EventIndex> ops, EventIndex at, Bytes most)
   return false;
 }
 
-bool ListMover::move_earlier(EventIndex at, Bytes most) {
+bool ListMover::move_earlier(EventIndex at, Bytes most, std::int64_t most_work) {
+  // A list that is taken away op by op is looked through again for each.
+  const auto size = static_cast<std::int64_t>(residency_.list(at).size());
+  if (size * size > most_work) return false;
+  const std::int64_t begin = residency_.work();
   std::vector<EventIndex> wanted;
   for (EventIndex op : residency_.list(at))
     if (is_wanted(op, at)) wanted.push_back(op);
   if (wanted.empty()) return false;
   if (move(wanted, at, most)) return true;
   if (wanted.size() == 1) return false;
-  return std::ranges::any_of(wanted,
-                             [&](EventIndex op) { return move(std::span(&op, 1), at, most); });
+  return std::ranges::any_of(wanted, [&](EventIndex op) {
+    return residency_.work() - begin <= most_work && move(std::span(&op, 1), at, most);
+  });
 }
 
 }  // namespace tidemark

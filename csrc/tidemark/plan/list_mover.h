@@ -6,6 +6,7 @@
 // is used. Part of repair.h.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -23,8 +24,9 @@ class TIDEMARK_API ListMover {
 
   // Moves the list of `at`, or the part of it that restores one op's results, to the nearest event
   // before where all that changes takes at most `most` bytes. Returns false, having changed
-  // nothing, if there is none among a few that have more room.
-  bool move_earlier(EventIndex at, Bytes most);
+  // nothing, if there is none among a few that have more room, or if finding out takes more than
+  // `most_work` steps of Residency::work().
+  bool move_earlier(EventIndex at, Bytes most, std::int64_t most_work);
 
  private:
   bool move(std::span<const EventIndex> ops, EventIndex at, Bytes most);

@@ -164,8 +164,8 @@ bool Repair::cut(ValueIndex v, int point, Bytes budget) {
 }
 
 // Computes again earlier what is computed again at the peak.
-bool Repair::move_list(int point, Bytes most) {
-  return point % 2 == 0 && mover_.move_earlier(point / 2, most);
+bool Repair::move_list(int point, Bytes most, std::int64_t most_work) {
+  return point % 2 == 0 && mover_.move_earlier(point / 2, most, most_work);
 }
 
 bool Repair::fit(const RepairOptions& options) {
@@ -176,13 +176,14 @@ bool Repair::fit(const RepairOptions& options) {
   // Cuts that raise another point and are undone by sharing could go on without end.
   const int most_cuts = 64 + 4 * static_cast<int>(cuttable_.size());
   const std::int64_t begin = residency_.work();
+  const auto work_left = [&] { return options.most_work - (residency_.work() - begin); };
   while (residency_.peak_bytes() > options.budget) {
     if (residency_.cost_ns() > options.most_cost_ns || num_cuts > most_cuts) return false;
-    if (residency_.work() - begin > options.most_work) return false;
+    if (work_left() < 0) return false;
     const int point = residency_.peak_point();
     const Bytes peak = residency_.peak_bytes();
     ++num_cuts;
-    if (move_list(point, options.budget)) continue;
+    if (move_list(point, options.budget, work_left())) continue;
     Choice choice = best_cut(point, options);
     if (choice.value == kNone && options.left_out > 0) {
       // All there were may have been left out.
@@ -191,7 +192,7 @@ bool Repair::fit(const RepairOptions& options) {
       choice = best_cut(point, all);
     }
     if (choice.value == kNone) {
-      if (!move_list(point, peak - 1)) return false;
+      if (!move_list(point, peak - 1, work_left())) return false;
       continue;
     }
     const std::size_t mark = residency_.log_size();
@@ -206,7 +207,7 @@ bool Repair::fit(const RepairOptions& options) {
     for (ValueIndex v : futile_) is_futile_[v] = 0;
     futile_.clear();
     if (options.cuts_per_clean_up > 0 && num_cuts % options.cuts_per_clean_up == 0)
-      clean_up(options.budget, 0, options.most_work - (residency_.work() - begin));
+      clean_up(options.budget, 0, work_left());
   }
   return true;
 }

@@ -83,7 +83,7 @@ class TIDEMARK_API Repair {
   Choice best_cut(int point, const RepairOptions& options);
   void apply(const Choice& choice, Bytes budget);
   void share(EventIndex at, Bytes budget);
-  bool move_list(int point, Bytes most);
+  bool move_list(int point, Bytes most, std::int64_t most_work);
   Instead instead_of(Rerun rerun) const;
   bool is_used_besides(ValueIndex v, Rerun rerun) const;
   Bytes most_released(Rerun rerun, int depth) const;

@@ -92,17 +92,20 @@ void Wants::propagate_up(ValueIndex v) {
   }
 }
 
-// Descendants, down to the first that are there, have a longer or shorter chain to be had again.
-void Wants::propagate_down(ValueIndex v) {
-  stack_.assign(1, v);
-  while (!stack_.empty()) {
-    const ValueIndex here = stack_.back();
-    stack_.pop_back();
-    for (ValueIndex child : relatives_.children[here]) {
-      if (std::exchange(visited_[child], visit_) == visit_) continue;
-      mark_changed(child);
-      if (is_missing_[child]) stack_.push_back(child);
+// Descendants, down to the first that are there, have a longer or shorter chain to be had again:
+// those that are so near that it counts.
+void Wants::propagate_down() {
+  stack_ = flipped_;
+  for (int length = 0; length < kLongestChain && !stack_.empty(); ++length) {
+    next_stack_.clear();
+    for (ValueIndex here : stack_) {
+      for (ValueIndex child : relatives_.children[here]) {
+        if (std::exchange(visited_[child], visit_) == visit_) continue;
+        mark_changed(child);
+        if (is_missing_[child]) next_stack_.push_back(child);
+      }
     }
+    std::swap(stack_, next_stack_);
   }
 }
 
@@ -113,8 +116,8 @@ void Wants::propagate() {
     is_next_known_[v] = 0;
     mark_changed(v);
     propagate_up(v);
-    propagate_down(v);
   }
+  propagate_down();
   flipped_.clear();
 }
 

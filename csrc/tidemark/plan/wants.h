@@ -74,7 +74,7 @@ class Wants {
  private:
   void propagate();
   void propagate_up(ValueIndex v);
-  void propagate_down(ValueIndex v);
+  void propagate_down();
   EventIndex find_next(ValueIndex v);
 
   const StepGraph& graph_;
@@ -87,6 +87,7 @@ class Wants {
   std::vector<ValueIndex> changed_;
   std::vector<char> is_changed_;
   std::vector<ValueIndex> stack_;
+  std::vector<ValueIndex> next_stack_;
   int visit_ = 0;
   std::vector<int> visited_;      // values going down
   std::vector<int> visited_ops_;  // in a chain

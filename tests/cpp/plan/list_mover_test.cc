@@ -23,6 +23,8 @@ constexpr char kRoomIsEarlier[] = R"({"version":1,
 {"name":"use","cost_ns":5,"inputs":[2,5],"outputs":[6]}],
 "values":[{"bytes":0},{"bytes":10},{"bytes":1},{"bytes":20},{"bytes":0},{"bytes":12},{"bytes":1}]})";
 
+constexpr std::int64_t kEnough = 1000;
+
 class RoomIsEarlier : public ::testing::Test {
  protected:
   StepGraph graph_ = graph_from_json(kRoomIsEarlier);
@@ -35,7 +37,7 @@ class RoomIsEarlier : public ::testing::Test {
 TEST_F(RoomIsEarlier, AListMovesToTheNearestEventWithRoom) {
   residency_.load({{5, {0, 1}}});
   EXPECT_EQ(residency_.peak_bytes(), 23);
-  ASSERT_TRUE(mover_.move_earlier(5, 20));
+  ASSERT_TRUE(mover_.move_earlier(5, 20, kEnough));
   EXPECT_EQ(residency_.schedule(), (Schedule{{4, {0, 1}}}));
   EXPECT_EQ(residency_.peak_bytes(), 20);
 }
@@ -43,9 +45,17 @@ TEST_F(RoomIsEarlier, AListMovesToTheNearestEventWithRoom) {
 TEST_F(RoomIsEarlier, WhereNoEventHasRoomNothingChanges) {
   const Schedule schedule{{5, {0, 1}}};
   residency_.load(schedule);
-  EXPECT_FALSE(mover_.move_earlier(5, 12));
+  EXPECT_FALSE(mover_.move_earlier(5, 12, kEnough));
   EXPECT_EQ(residency_.schedule(), schedule);
   EXPECT_EQ(residency_.peak_bytes(), 23);
+}
+
+// Lists of thousands of replays took minutes.
+TEST_F(RoomIsEarlier, AListThatTakesTooLongStays) {
+  const Schedule schedule{{5, {0, 1}}};
+  residency_.load(schedule);
+  EXPECT_FALSE(mover_.move_earlier(5, 20, 3));
+  EXPECT_EQ(residency_.schedule(), schedule);
 }
 
 TEST_F(RoomIsEarlier, APlanComputesAgainBeforeTheValueIsUsed) {
