@@ -171,9 +171,9 @@ Nanoseconds LowerBound::at_peak(Bytes budget) {
   return moments_.empty() ? 0 : bound_of_cut(moments_.front(), budget);
 }
 
-std::vector<ValueIndex> LowerBound::keep_set(Bytes budget, double share) {
-  if (moments_.empty()) return {};
-  const EventIndex event = moments_.front();
+std::vector<ValueIndex> LowerBound::keep_set(Bytes budget, double share, std::size_t moment) {
+  if (moment >= moments_.size()) return {};
+  const EventIndex event = moments_[moment];
   const auto place = cuts_.try_emplace(event, problem_, event).first;
   const auto room = static_cast<double>(budget - held_by_program_[event]);
   return place->second.mixed(static_cast<Bytes>(room * share));

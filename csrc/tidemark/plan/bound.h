@@ -33,9 +33,9 @@ class TIDEMARK_API LowerBound {
   // Returns the bound of the minimum cut at the highest moment alone: nearly as high and quick.
   Nanoseconds at_peak(Bytes budget);
 
-  // Returns what is good to hold at the highest moment in `share` of the room there:
-  // KeepCut::mixed.
-  std::vector<ValueIndex> keep_set(Bytes budget, double share);
+  // Returns what is good to hold at one of the high moments, 0 the highest, in `share` of the room
+  // there: KeepCut::mixed. Empty if there are not so many moments.
+  std::vector<ValueIndex> keep_set(Bytes budget, double share, std::size_t moment = 0);
 
  private:
   // A gap with its price; at most absent at events in [begin, end].

@@ -92,6 +92,9 @@ constexpr double kWidestStep = 0.025;
 constexpr double kNarrowestStep = 0.003;
 // What all of them together may take per event.
 constexpr std::int64_t kGuidedWork = 800;
+// The moments whose keep sets are tried, and what must be left to win for all but the highest.
+constexpr std::size_t kGuideMoments = 4;
+constexpr double kWorthMoments = 0.01;
 // Passes per search: the next search, for half the difference in memory, goes on with the next.
 // Small steps can afford more.
 constexpr int kLeastPasses = 3;
@@ -246,7 +249,7 @@ void CoreSearch::fit_from_scratch(double share, double noise) {
 void CoreSearch::follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns) {
   LookaheadOptions options{.most_cost_ns = most_cost_ns};
   if (best_) options.most_work = kPassWork * num_events();
-  if (pass.share > 0) options.favoured = bench_.bound().keep_set(budget_, pass.share);
+  if (pass.share > 0) options.favoured = bench_.bound().keep_set(budget_, pass.share, pass.moment);
   std::int64_t work = 0;
   const auto schedule = bench_.lookahead().run(limit, pass.parameters, options, work);
   residency_.add_work(work);
@@ -256,21 +259,21 @@ void CoreSearch::follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns)
 }
 
 // How much of the room the keep set may take before replays find none is seen only by trying.
-void CoreSearch::follow_keep_sets() {
+void CoreSearch::follow_keep_sets(std::size_t moment) {
   const std::int64_t last_work = residency_.work() + kGuidedWork * num_events();
   double share_of_best = 0;
-  const auto is_better = [&](double share) {
+  const auto follow_share = [&](double share) {
     if (is_done() || most_gain() < kWorthSlow || residency_.work() > last_work) return false;
     const Nanoseconds before = best_ ? best_->cost_ns : kEndless;
-    follow({kGuided, share}, budget_, most_cost_ns());
-    if (!best_ || best_->cost_ns >= before) return false;
-    share_of_best = share;
-    return true;
+    follow({kGuided, share, moment}, budget_, most_cost_ns());
+    const bool is_better = best_ && best_->cost_ns < before;
+    if (is_better) share_of_best = share;
+    return is_better;
   };
   for (double share : kShares)
-    if (!is_better(share) && share_of_best > 0) break;
+    if (!follow_share(share) && share_of_best > 0) break;
   for (double step = kWidestStep; share_of_best > 0 && step > kNarrowestStep; step /= 2)
-    if (!is_better(share_of_best + step)) is_better(share_of_best - step);
+    if (!follow_share(share_of_best + step)) follow_share(share_of_best - step);
 }
 
 void CoreSearch::construct(int depth) {
@@ -428,7 +431,8 @@ std::optional<Found> CoreSearch::look_at_once(Bytes budget) {
     follow({parameters}, budget, kEndless);
     if (is_stopped()) break;
   }
-  follow_keep_sets();
+  for (std::size_t moment = 0; moment < kGuideMoments; ++moment)
+    if (moment == 0 || most_gain() > kWorthMoments) follow_keep_sets(moment);
   return found();
 }
 

@@ -57,11 +57,12 @@ class TIDEMARK_API CoreSearch {
   // Returns the plan of least peak to which small steps down from `from` lead, if they lead down.
   std::optional<Found> lowest_below(const Found& from);
 
-  // What the executor is told, and the part of the room at the peak that the keep set fills which
-  // it is to follow; 0: it has no keep set.
+  // What the executor is told, and the part of the room at a high moment, 0 the highest, that the
+  // keep set fills which it is to follow; 0: it has no keep set.
   struct Pass {
     LookaheadParameters parameters;
     double share = 0;
+    std::size_t moment = 0;
   };
 
   // Whether it was told to stop.
@@ -78,7 +79,7 @@ class TIDEMARK_API CoreSearch {
     Nanoseconds cost_ns = 0;
     std::string_view policy;
   };
-  void follow_keep_sets();
+  void follow_keep_sets(std::size_t moment);
   void construct(int depth);
   void construct_by_force();
   void begin(Bytes budget, Nanoseconds least_cost_ns, Nanoseconds bound_ns);
