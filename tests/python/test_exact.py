@@ -148,9 +148,10 @@ def test_a_solver_out_of_time_gives_the_plan_of_auto() -> None:
 
 def test_a_step_too_large_to_solve_gets_the_plan_of_auto_and_a_bound() -> None:
     graph = tidemark.generate("resnet152", optimizer="none")
-    budget = graph.peak_bytes * 3 // 10
+    # Here "auto" ends by itself long before the limit, on a busy machine, too.
+    budget = graph.peak_bytes * 6 // 10
 
-    found = tidemark.plan(graph, budget, policy="exact", time_limit=3)
+    found = tidemark.plan(graph, budget, policy="exact", time_limit=10)
 
     assert tidemark.validate(graph, found) is None
     assert found.recompute_ns == tidemark.plan(graph, budget).recompute_ns
