@@ -82,7 +82,7 @@ constexpr CoreSearch::Pass kPasses[] = {
     {{.alpha = 0.7, .beta = 0.5, .headroom = 0.1}, 0},
 };
 constexpr int kNumPasses = std::size(kPasses);
-// What one pass may take per event, once there is a plan: near the floor some take minutes.
+// What one pass may take per event, once there is a plan: near the floor one took ten seconds.
 constexpr std::int64_t kPassWork = 400;
 // What makes the most of a keep set, and the parts of the room that one is tried for, as long as
 // they get better; then come some around the best.
