@@ -79,7 +79,13 @@ class Execution {
 
   bool is_there(ValueIndex v) const {
     if (is_in_gap_[v]) return is_idle(v);
-    return problem_.is_there(v, now_);
+    return problem_.is_there(v, now_) || must_stay(v);
+  }
+
+  // What nothing can compute again is kept for the replays that read it: a number of the host's,
+  // the result of a data-dependent op.
+  bool must_stay(ValueIndex v) const {
+    return problem_.can_stay_until(v, now_) && !problem_.can_replay_at(v, now_);
   }
 
   std::set<EventIndex> closure(std::vector<ValueIndex> missing) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include "plan/chain.h"
 #include "tidemark/generate/synthetic_models.h"
 #include "tidemark/plan/evicted_neighbourhood.h"
 #include "tidemark/plan/simulate.h"
@@ -54,6 +55,32 @@ TEST(OnlinePlanner, GivesUpNothingWhereEverythingFits) {
   const Problem problem(graph);
   for (OnlineScore score : {OnlineScore::kDtrEq, OnlineScore::kLru})
     EXPECT_EQ(online_schedule(problem, simulate(graph).peak_bytes, score), Schedule{});
+}
+
+// What cannot be computed again, a number of the host's say, stays for the replays that read it.
+TEST(OnlinePlanner, KeepsWhatNothingComputesAgain) {
+  using testing::made;
+  using testing::op;
+  using testing::unpack;
+  StepGraph graph;
+  graph.values = {made(0, 10, kNone, {{0, 6}}), made(1, 8, 0, {{0, 2}}),
+                  made(2, 100, 1, {{1, 2}, {4, 6}}), made(3, 100, 2, {{2, 3}})};
+  graph.values[2].handles = {{0, 1, 6}};
+  graph.entry.blocks = {0};
+  graph.entry.bytes_by_category[static_cast<int>(Category::kOther)] = 10;
+  graph.events = {op("item", Phase::kForward, {0}, {1}),
+                  op("scale", Phase::kForward, {0, 1}, {2}),
+                  op("loss", Phase::kForward, {0}, {3}),
+                  op("rest", Phase::kForward, {0}, {}),
+                  unpack({0}, {2}),
+                  op("grad", Phase::kBackward, {2}, {})};
+  graph.events[0].pinned = "data-dependent output";
+  const Problem problem(graph);
+  const auto schedule = online_schedule(problem, 150, OnlineScore::kDtrEq);
+  ASSERT_TRUE(schedule);
+  const Simulation simulation = simulate(graph, emit(problem, *schedule));
+  EXPECT_EQ(simulation.num_replays, 1);
+  EXPECT_LE(simulation.peak_bytes, 150);
 }
 
 TEST(OnlinePlanner, SaysSoWhereItGetsStuck) {
