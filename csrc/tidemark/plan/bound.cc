@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <numeric>
 
+#include "tidemark/plan/branched_cut.h"
 #include "tidemark/plan/floor.h"
 
 namespace tidemark {
@@ -17,6 +19,8 @@ constexpr std::size_t kMostMoments = 4;
 constexpr std::size_t kMostMomentsOfBudget = 12;
 constexpr std::size_t kEventsTimesMoments = 12000;
 constexpr EventIndex kApart = 64;
+// Minimum cuts of a branched bound times the values and ops that they choose among.
+constexpr std::int64_t kBranchingWork = 400'000;
 
 }  // namespace
 
@@ -107,15 +111,26 @@ double LowerBound::cheapest_fill(EventIndex event, Bytes excess) const {
   return std::numeric_limits<double>::infinity();
 }
 
-Nanoseconds LowerBound::at(Bytes budget) {
-  const auto [place, is_new] = found_.try_emplace(budget, 0);
+Nanoseconds LowerBound::at(Bytes budget) { return look_up(budget).bound; }
+
+Nanoseconds LowerBound::branched(Bytes budget, Nanoseconds enough) {
+  const auto [bound, event] = look_up(budget);
+  if (event == kNone || bound >= enough) return bound;
+  const KeepCut& cut = cuts_.at(event);
+  const std::int64_t most_cuts = kBranchingWork / static_cast<std::int64_t>(cut.size() + 1);
+  const Bytes room = budget - held_by_program_[event];
+  return std::max(bound, branched_bound(problem_, cut, room, enough, most_cuts));
+}
+
+const LowerBound::Found& LowerBound::look_up(Bytes budget) {
+  const auto [place, is_new] = found_.try_emplace(budget);
   if (is_new) place->second = find(budget);
   return place->second;
 }
 
-Nanoseconds LowerBound::find(Bytes budget) {
-  if (problem_.unplanned().peak_bytes <= budget) return 0;
-  if (floor_bytes_ > budget) return kImpossible;
+LowerBound::Found LowerBound::find(Bytes budget) {
+  if (problem_.unplanned().peak_bytes <= budget) return {};
+  if (floor_bytes_ > budget) return {.bound = kImpossible};
   const EventIndex n = problem_.graph().num_events();
   std::vector<double> fills(n, 0);
   std::vector<EventIndex> over;
@@ -126,7 +141,7 @@ Nanoseconds LowerBound::find(Bytes budget) {
     over.push_back(e);
   }
   const double bound = n == 0 ? 0 : *std::ranges::max_element(fills);
-  if (std::isinf(bound)) return kImpossible;
+  if (std::isinf(bound)) return {.bound = kImpossible};
   // Rounding in the sums must not lift the bound above a plan that meets it exactly.
   auto best = static_cast<Nanoseconds>(bound * (1 - 1e-9));
   std::vector<EventIndex> moments = moments_;
@@ -140,7 +155,8 @@ Nanoseconds LowerBound::find(Bytes budget) {
     highest_cut = std::max(highest_cut, cut);
   }
   best = std::max(best, highest_cut);
-  return highest == kNone ? best : with_paths(highest, budget, best);
+  if (highest != kNone) best = with_paths(highest, budget, best);
+  return {.bound = best, .event = highest};
 }
 
 // Paths are charged as long as that lifts the bound: what they cost the cut no longer counts.

@@ -33,6 +33,10 @@ class TIDEMARK_API LowerBound {
   // Returns the bound of the minimum cut at the highest moment alone: nearly as high and quick.
   Nanoseconds at_peak(Bytes budget);
 
+  // Returns the bound of the highest minimum cut with whole values: branched_cut.h. It stops at
+  // `enough`; for some thousand ops it takes up to a tenth of a second.
+  Nanoseconds branched(Bytes budget, Nanoseconds enough);
+
   // Returns what is good to hold at one of the high moments, 0 the highest, in `share` of the room
   // there: KeepCut::mixed. Empty if there are not so many moments.
   std::vector<ValueIndex> keep_set(Bytes budget, double share, std::size_t moment = 0);
@@ -45,7 +49,13 @@ class TIDEMARK_API LowerBound {
     EventIndex begin;
     EventIndex end;
   };
-  Nanoseconds find(Bytes budget);
+  // What is known of one budget.
+  struct Found {
+    Nanoseconds bound = 0;
+    EventIndex event = kNone;  // that of the highest minimum cut, if one was made
+  };
+  const Found& look_up(Bytes budget);
+  Found find(Bytes budget);
   void find_candidates();
   void find_free_bytes();
   void find_moments();
@@ -64,7 +74,7 @@ class TIDEMARK_API LowerBound {
   std::vector<EventIndex> moments_;     // high events well apart, the highest first
   std::map<EventIndex, KeepCut> cuts_;  // made when first asked
   PathBound path_bound_;
-  std::map<Bytes, Nanoseconds> found_;  // by budget
+  std::map<Bytes, Found> found_;  // by budget
 };
 
 // The bound for one budget.

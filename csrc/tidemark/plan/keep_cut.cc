@@ -61,9 +61,14 @@ double KeepCut::scale_at(double ns_per_byte) const {
   return std::min(kScale, kMostSum / std::max(all_ns_ + ns_per_byte * all_bytes_, 1.0));
 }
 
-Cut KeepCut::at_price(double ns_per_byte) const {
+// Capacities are rounded down.
+double KeepCut::rounding_at(double ns_per_byte) const {
+  return static_cast<double>(size()) / scale_at(ns_per_byte);
+}
+
+Cut KeepCut::at_price(double ns_per_byte, std::span<const RunAgain> decided) const {
   const double scale = scale_at(ns_per_byte);
-  MaxFlow flow(kFirstNode + static_cast<int>(values_.size() + ops_.size()));
+  MaxFlow flow(kFirstNode + static_cast<int>(size()));
   for (ValueIndex v : wanted_) flow.add_edge(kSource, node_of_value_[v], MaxFlow::kInfinite);
   for (ValueIndex v : values_) {
     const double price = ns_per_byte * static_cast<double>(graph_.values[v].bytes) * scale;
@@ -76,6 +81,10 @@ Cut KeepCut::at_price(double ns_per_byte) const {
     for (ValueIndex v : problem_.reads(op))
       if (node_of_value_[v] != kNone)
         flow.add_edge(node_of_op_[op], node_of_value_[v], MaxFlow::kInfinite);
+  }
+  for (const auto& [op, is_run] : decided) {
+    const int node = node_of_op_[op];
+    flow.add_edge(is_run ? kSource : node, is_run ? node : kSink, MaxFlow::kInfinite);
   }
   flow.run(kSource, kSink);
   Cut cut;
@@ -101,8 +110,7 @@ bool KeepCut::prove(std::size_t index) {
     return static_cast<double>(cut.recompute_ns) + price * static_cast<double>(cut.kept_bytes);
   };
   Cut middle = at_price(price);
-  // Capacities are rounded down: a cut may be found that costs a little more than the least.
-  const double rounding = static_cast<double>(values_.size() + ops_.size()) / scale_at(price);
+  const double rounding = rounding_at(price);
   const bool is_between = middle.kept_bytes < corner.cut.kept_bytes &&
                           middle.kept_bytes > next.kept_bytes &&
                           cost(middle) < cost(next) - rounding - 1;
@@ -123,7 +131,7 @@ std::size_t KeepCut::corner_before(Bytes room) {
   if (corners_.empty()) {
     corners_.push_back({.cut = at_price(0)});
     // A byte for which everything is computed again.
-    Cut small = at_price(all_ns_ + 1);
+    Cut small = at_price(highest_price());
     if (small.kept_bytes < corners_.front().cut.kept_bytes)
       corners_.push_back({.cut = std::move(small)});
   }

@@ -13,6 +13,7 @@
 // Values that the program holds at t are there whatever a plan says, and cost nothing here.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "tidemark/base/bytes.h"
@@ -21,6 +22,12 @@
 #include "tidemark/plan/problem.h"
 
 namespace tidemark {
+
+// Whether an op runs again after the moment, decided before the choice is made.
+struct RunAgain {
+  EventIndex op = kNone;
+  bool is_run = false;
+};
 
 // One choice of what to hold.
 struct Cut {
@@ -36,8 +43,17 @@ class TIDEMARK_API KeepCut {
   // REQUIRES: `event` is an op or a host event (at an unpack values come back in the middle).
   KeepCut(const Problem& problem, EventIndex event, const std::vector<EventIndex>& free_ops = {});
 
-  // Returns the best choice at a price in nanoseconds per byte.
-  Cut at_price(double ns_per_byte) const;
+  // Returns the best choice at a price in nanoseconds per byte, with some ops' fate decided.
+  Cut at_price(double ns_per_byte, std::span<const RunAgain> decided = {}) const;
+
+  // Returns by how much the cost of a choice of at_price may exceed the least, rounded down.
+  double rounding_at(double ns_per_byte) const;
+
+  // A price at which nothing is held that can be computed again.
+  double highest_price() const { return all_ns_ + 1; }
+
+  // Values and ops to choose among.
+  std::size_t size() const { return values_.size() + ops_.size(); }
 
   // Returns the best choice found that holds at most `room` bytes besides what the program itself
   // holds, or the one that holds least. Sets `bound` to what no choice within the room can beat.

@@ -129,11 +129,15 @@ Plan Planner::finish(const Found& found, Bytes budget) {
 
 // `known` is what the best plan costs, kNoPlan if there is none.
 Nanoseconds Planner::bound_within(Bytes budget, Nanoseconds known) {
-  const Nanoseconds bound = bench_.bound().at(budget);
+  Nanoseconds bound = bench_.bound().at(budget);
   const auto step_ns = static_cast<double>(problem_.unplanned().step_ns);
-  const bool is_near = static_cast<double>(known - bound) <= kWideGap * step_ns;
-  if (bound == kNoPlan || is_near || limit_.is_over()) return bound;
-  return std::max(bound, window_bound(problem_, budget, known));
+  const auto is_done = [&] {
+    const bool is_near = static_cast<double>(known - bound) <= kWideGap * step_ns;
+    return bound == kNoPlan || is_near || limit_.is_over();
+  };
+  if (!is_done()) bound = bench_.bound().branched(budget, known);
+  if (!is_done()) bound = std::max(bound, window_bound(problem_, budget, known));
+  return bound;
 }
 
 std::vector<Bytes> Planner::fixed_by_category() const {

@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "plan/chain.h"
 #include "plan/random_graph.h"
+#include "tidemark/plan/branched_cut.h"
 #include "tidemark/plan/floor.h"
 #include "tidemark/plan/max_flow.h"
 
@@ -141,6 +145,82 @@ TEST(KeepCut, MixesChoicesWhereNoPriceTellsOneValueFromAnother) {
   EXPECT_EQ(cut.mixed(99), (std::vector<ValueIndex>{2}));
   EXPECT_EQ(cut.mixed(50), (std::vector<ValueIndex>{2}));
   EXPECT_EQ(cut.mixed(49), (std::vector<ValueIndex>{}));
+}
+
+TEST(BranchedCut, ChargesWholeValues) {
+  const StepGraph graph = two_alike();
+  const Problem problem(graph);
+  KeepCut cut(problem, 2);
+  Nanoseconds fraction = 0;
+  cut.within(99, fraction);
+  EXPECT_EQ(fraction, 0);                                     // a hundredth of 20
+  EXPECT_EQ(branched_bound(problem, cut, 99, 1000, 100), 9);  // 10, rounded down
+  EXPECT_EQ(branched_bound(problem, cut, 49, 1000, 100), 19);
+  EXPECT_EQ(branched_bound(problem, cut, 100, 1000, 100), 0);
+  EXPECT_EQ(branched_bound(problem, cut, 49, 5, 100), 5);  // enough
+  // Nothing holds less than nothing.
+  constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
+  EXPECT_EQ(branched_bound(problem, cut, -1, kEndless, 100), kEndless);
+}
+
+// The least that any choice of held values costs, by trying all of them; nothing if there is none,
+// or too many to try.
+std::optional<Nanoseconds> cheapest_choice(const Problem& problem, EventIndex event, Bytes room) {
+  const StepGraph& graph = problem.graph();
+  const Moment moment(problem, event);
+  std::vector<ValueIndex> candidates;
+  for (ValueIndex v = 0; v < graph.num_values(); ++v)
+    if (graph.values[v].producer != kNone && !moment.is_there(v)) candidates.push_back(v);
+  if (candidates.size() > 12) return std::nullopt;
+  std::optional<Nanoseconds> best;
+  for (unsigned choice = 0; choice < 1u << candidates.size(); ++choice) {
+    std::set<ValueIndex> held;
+    Bytes bytes = 0;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if ((choice >> i & 1) == 0) continue;
+      held.insert(candidates[i]);
+      bytes += graph.values[candidates[i]].bytes;
+    }
+    if (bytes > room) continue;
+    std::set<EventIndex> ops;
+    std::vector<ValueIndex> missing;
+    for (const Gap& gap : problem.restorable_gaps())
+      if (moment.is_in(gap) && !held.contains(gap.value)) missing.push_back(gap.value);
+    bool is_possible = true;
+    while (!missing.empty()) {
+      const EventIndex op = graph.values[missing.back()].producer;
+      missing.pop_back();
+      is_possible = is_possible && problem.is_replayable(op);
+      if (!ops.insert(op).second) continue;
+      for (ValueIndex v : problem.reads(op))
+        if (!moment.is_there(v) && !held.contains(v)) missing.push_back(v);
+    }
+    Nanoseconds cost = 0;
+    for (EventIndex op : ops) cost += graph.events[op].cost_ns;
+    if (is_possible) best = std::min(best.value_or(cost), cost);
+  }
+  return best;
+}
+
+TEST(BranchedCut, IsTheCheapestChoiceOfWholeValues) {
+  int num_compared = 0;
+  for (int seed = 0; seed < 200; ++seed) {
+    const StepGraph graph = testing::random_graph(seed, {.num_ops = 8});
+    const Problem problem(graph);
+    const EventIndex event = problem.unplanned().peak_event;
+    if (graph.events[event].kind == EventKind::kUnpack) continue;
+    KeepCut cut(problem, event);
+    const Bytes all = cut.at_price(0).kept_bytes;
+    for (const Bytes room : {all, all * 3 / 4, all / 2, all / 4}) {
+      const std::optional<Nanoseconds> cheapest = cheapest_choice(problem, event, room);
+      if (!cheapest) continue;
+      const Nanoseconds bound = branched_bound(problem, cut, room, *cheapest + 1000, 10'000);
+      EXPECT_LE(bound, *cheapest) << seed;
+      EXPECT_GE(bound, *cheapest - 2) << seed;
+      ++num_compared;
+    }
+  }
+  EXPECT_GE(num_compared, 100);
 }
 
 TEST(KeepCut, HoldsWithinTheRoom) {
