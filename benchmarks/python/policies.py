@@ -1,9 +1,11 @@
-"""Every policy on generated models over shrinking budgets: recompute time beside the lower bound.
+"""Every policy on many steps over shrinking budgets: recompute time beside the lower bound.
 
-Nothing is run: graphs are generated, plans are validated and judged by the simulator. Budgets are
-shares of the unplanned peak, parameters left aside by planning without an optimizer; below them
-come 1.5 and 1.25 times the floor. Every figure is per cent of the step's op times, "-" where the
-policy finds no plan. Figures of papers stand beside ours at the end, where one has the same model.
+Steps are generated, or those of real models: `estimated:` ones are recorded on tensors without data
+(recorded_steps.py), `measured:` ones are trained for a few steps (models.py). No plan is run: plans
+are validated and judged by the simulator. Budgets are shares of the unplanned peak, next to nothing
+of it optimizer state but in measured steps; below them come 1.5 and 1.25 times the floor. Every
+figure is per cent of the step's op times, "-" where the policy finds no plan. Figures of papers
+stand beside ours at the end, where one has the same model.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from rich.table import Table
 MODELS = (
     *("resnet50", "resnet152", "vgg19", "unet", "densenet121", "inception_v3"),
     *("gpt2_small", "gpt2_small_unfused", "lstm64", "treelstm32", "chain100", "random300"),
+    *("estimated:gpt2", "estimated:resnet50", "estimated:unet", "estimated:densenet121"),
+    *("estimated:inception", "estimated:lstm", "estimated:treelstm", "estimated:unrolled_gan"),
+    *("measured:gpt", "measured:resnet", "measured:unet", "measured:lstm"),
 )
 RATIOS = (0.9, 0.75, 0.5, 0.4, 0.3, 0.2, 0.1)
 FLOOR_FACTORS = (1.5, 1.25)
@@ -65,9 +70,23 @@ def try_policy(
     return {"overhead": overhead, "bound": bound, "seconds": time.process_time() - started}
 
 
+def step_of(model: str) -> tidemark.StepGraph:
+    """Returns a step by name: generated, or recorded from a real model as its prefix says."""
+    how, _, name = model.rpartition(":")
+    if how == "estimated":
+        from recorded_steps import estimate  # generated steps need no torch
+
+        return estimate(name)
+    if how == "measured":
+        from recording import learn
+
+        return learn(name)
+    return tidemark.generate(name, optimizer="none")
+
+
 def try_model(model: str, policies: list[str], seconds: float) -> dict[str, Any]:
     """Returns all policies on one model."""
-    graph = tidemark.generate(model, optimizer="none")
+    graph = step_of(model)
     floor = tidemark.plan(graph, graph.peak_bytes, policy="keep_all").floor_bytes
     budgets = budgets_of(graph, floor)
     return {
