@@ -7,7 +7,9 @@
 // (keep_cut.h): at some of the highest, and at those where the first bound is highest for the
 // budget, which near the floor are others. Neither sees that one value may have to be computed
 // again twice; the third does: where memory is scarce along a path of ops, the best schedule of
-// that path (path_bound.h), and the cut at the best of these moments over all other ops.
+// that path (path_bound.h), and the cut at the best of these moments over all other ops. All of
+// them charge parts of values; where single values are large, that cut with whole ones proves more
+// (branched_cut.h).
 #pragma once
 
 #include <map>
