@@ -36,7 +36,7 @@ class TIDEMARK_API LowerBound {
   Nanoseconds at_peak(Bytes budget);
 
   // Returns the bound of the highest minimum cut with whole values: branched_cut.h. It stops at
-  // `enough`; for some thousand ops it takes up to a tenth of a second.
+  // `enough`, and where its work is done.
   Nanoseconds branched(Bytes budget, Nanoseconds enough);
 
   // Returns what is good to hold at one of the high moments, 0 the highest, in `share` of the room
