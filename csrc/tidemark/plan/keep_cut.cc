@@ -19,7 +19,8 @@ constexpr double kMostSum = static_cast<double>(MaxFlow::kInfinite) / 4;
 
 }  // namespace
 
-KeepCut::KeepCut(const Problem& problem, EventIndex event, const std::vector<EventIndex>& free_ops)
+KeepCut::KeepCut(const Problem& problem, EventIndex event, const std::vector<EventIndex>& free_ops,
+                 EventIndex until)
     : problem_(problem),
       graph_(problem.graph()),
       moment_(problem, event),
@@ -28,7 +29,7 @@ KeepCut::KeepCut(const Problem& problem, EventIndex event, const std::vector<Eve
   for (const Event& op : graph_.events) costs_.push_back(op.cost_ns);
   for (EventIndex op : free_ops) costs_[op] = 0;
   for (const Gap& gap : problem.restorable_gaps()) {
-    if (!moment_.is_in(gap)) continue;
+    if (!moment_.is_in(gap) || gap.time.end > until) continue;
     wanted_.push_back(gap.value);
     add_value(gap.value);
   }

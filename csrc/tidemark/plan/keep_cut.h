@@ -13,6 +13,7 @@
 // Values that the program holds at t are there whatever a plan says, and cost nothing here.
 #pragma once
 
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -38,10 +39,13 @@ struct Cut {
 
 class TIDEMARK_API KeepCut {
  public:
-  // Looks at the moment inside `event`; to run one of `free_ops` again costs nothing. The problem
-  // must outlive this.
+  static constexpr EventIndex kEver = std::numeric_limits<EventIndex>::max();
+
+  // Looks at the moment inside `event`, for what is wanted up to `until`, another such event; to
+  // run one of `free_ops` again costs nothing. The problem must outlive this.
   // REQUIRES: `event` is an op or a host event (at an unpack values come back in the middle).
-  KeepCut(const Problem& problem, EventIndex event, const std::vector<EventIndex>& free_ops = {});
+  KeepCut(const Problem& problem, EventIndex event, const std::vector<EventIndex>& free_ops = {},
+          EventIndex until = kEver);
 
   // Returns the best choice at a price in nanoseconds per byte, with some ops' fate decided.
   Cut at_price(double ns_per_byte, std::span<const RunAgain> decided = {}) const;

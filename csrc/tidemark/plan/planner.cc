@@ -13,6 +13,7 @@
 #include "tidemark/plan/floor.h"
 #include "tidemark/plan/policy_run.h"
 #include "tidemark/plan/problem.h"
+#include "tidemark/plan/split_bound.h"
 #include "tidemark/plan/window_bound.h"
 #include "tidemark/plan/wished_plan.h"
 
@@ -127,15 +128,21 @@ Plan Planner::finish(const Found& found, Bytes budget) {
   return plan;
 }
 
-// `known` is what the best plan costs, kNoPlan if there is none.
+// `known` is what the best plan costs, kNoPlan if there is none. Why there is none is looked for
+// however late it is: that the step would take twice as long is enough.
 Nanoseconds Planner::bound_within(Bytes budget, Nanoseconds known) {
   Nanoseconds bound = bench_.bound().at(budget);
-  const auto step_ns = static_cast<double>(problem_.unplanned().step_ns);
-  const auto is_done = [&] {
-    const bool is_near = static_cast<double>(known - bound) <= kWideGap * step_ns;
-    return bound == kNoPlan || is_near || limit_.is_over();
+  const Nanoseconds step_ns = problem_.unplanned().step_ns;
+  const auto is_near = [&] {
+    return bound == kNoPlan ||
+           static_cast<double>(known - bound) <= kWideGap * static_cast<double>(step_ns);
   };
-  if (!is_done()) bound = bench_.bound().branched(budget, known);
+  const auto is_done = [&] { return is_near() || limit_.is_over(); };
+  if (known == kNoPlan ? !is_near() : !is_done()) {
+    const Nanoseconds enough = known == kNoPlan ? step_ns : known;
+    bound = std::max(bound, split_bound(problem_, budget, enough));
+  }
+  if (!is_done()) bound = std::max(bound, bench_.bound().branched(budget, known));
   if (!is_done()) bound = std::max(bound, window_bound(problem_, budget, known));
   return bound;
 }
