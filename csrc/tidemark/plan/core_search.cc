@@ -16,6 +16,9 @@ namespace {
 constexpr double kNearBound = 1.001;
 // Nothing to win but less than this part of the step's time is as good as nothing.
 constexpr double kTrifle = 2e-4;
+// In steps of up to so many events not even that is left to other policies: to ask them all takes
+// twice as long as all else does where the bound is near.
+constexpr int kEventsToAskForTrifles = 1200;
 // A gain of this part of the step's time is worth all of the work.
 constexpr double kMuch = 0.02;
 // What ruin and recreate may take for one budget, as Residency::work() counts: small steps can
@@ -140,6 +143,12 @@ double CoreSearch::most_gain() const {
 }
 
 bool CoreSearch::is_done() const { return is_stopped() || most_gain() < kTrifle; }
+
+// Whether no other policy is worth asking.
+bool CoreSearch::is_unrivalled() const {
+  if (num_events() > kEventsToAskForTrifles) return is_done();
+  return is_stopped() || (best_ && best_->cost_ns <= std::max(least_cost_ns_, bound_ns_));
+}
 
 void CoreSearch::favour(double share) {
   repair_.favour(share > 0 ? bench_.bound().keep_set(budget_, share) : std::vector<ValueIndex>{});
@@ -290,7 +299,7 @@ void CoreSearch::construct(int depth) {
 // What the published policies have ready and is cheaper than all so far, and than `below_ns`.
 void CoreSearch::meet_ready_rivals(Nanoseconds below_ns) {
   for (const ReadyPolicy& policy : ready_policies()) {
-    if (is_done()) return;
+    if (is_unrivalled()) return;
     if (policy.is_slow && (num_events() > kMostEventsToFit || most_gain() < kWorthSlow)) continue;
     const Rival* rival =
         bench_.rivals().cheapest(policy, {.budget = budget_,
@@ -305,17 +314,18 @@ void CoreSearch::meet_ready_rivals(Nanoseconds below_ns) {
 
 void CoreSearch::follow_all_parameters() {
   for (const LookaheadParameters& parameters : lookahead_parameters()) {
-    if (is_done()) return;
+    if (is_unrivalled()) return;
     follow({parameters}, budget_, kEndless);
   }
 }
 
-void CoreSearch::meet_online_rivals() {
+void CoreSearch::meet_online_rivals(Nanoseconds most_cost_ns) {
   for (const OnlinePolicy& policy : kOnlinePolicies) {
-    if (is_stopped() || most_gain() <= 0) return;
-    const auto schedule = online_schedule(bench_.problem(), budget_, policy.score);
-    if (!schedule) continue;
-    residency_.load(*schedule);
+    if (is_unrivalled()) return;
+    const auto plan =
+        online_plan(bench_.problem(), budget_, policy.score, options_.stop, most_cost_ns);
+    if (!plan) continue;
+    residency_.load(plan->schedule);
     offer(policy.name);
   }
 }
@@ -323,7 +333,8 @@ void CoreSearch::meet_online_rivals() {
 void CoreSearch::meet_rivals(Nanoseconds below_ns) {
   meet_ready_rivals(below_ns);
   if (num_events() > kMostEventsToFit) return;
-  meet_online_rivals();
+  // With a trifle to win only what is cheaper at once counts.
+  meet_online_rivals(is_done() ? below_ns : kEndless);
   follow_all_parameters();
 }
 
@@ -369,7 +380,7 @@ std::optional<Found> CoreSearch::refine(const Found* known, Bytes budget) {
   }
   start_afresh();
   const std::optional<Kept> rival =
-      options_.with_baselines && !is_done() ? cheapest_rival() : std::nullopt;
+      options_.with_baselines && !is_unrivalled() ? cheapest_rival() : std::nullopt;
   improve(most_refinement());
   if (rival) {
     const std::optional<Kept> improved = std::exchange(best_, rival);

@@ -6,7 +6,8 @@
 // large steps the frontier program (frontier_program.h) and a descent in small steps
 // (continuation.h) join in; ruin and recreate goes on from the best, and further for a budget that
 // is asked for, where the published policies are asked, too. Whoever comes within a hair of the
-// lower bound ends the search. All of them work on one Residency; the winner is simulated.
+// lower bound ends the search; in small steps the quick ones of those policies are asked still. All
+// of them work on one Residency; the winner is simulated.
 #pragma once
 
 #include <cstdint>
@@ -86,7 +87,7 @@ class TIDEMARK_API CoreSearch {
   std::optional<Kept> cheapest_rival();
   void meet_rivals(Nanoseconds below_ns);
   void meet_ready_rivals(Nanoseconds below_ns);
-  void meet_online_rivals();
+  void meet_online_rivals(Nanoseconds most_cost_ns);
   void follow_all_parameters();
   void loosen(const Found& below);
   void tighten(const Found& above, int cuts_per_clean_up);
@@ -104,6 +105,7 @@ class TIDEMARK_API CoreSearch {
   void keep(std::string_view policy);
   double most_gain() const;
   bool is_done() const;
+  bool is_unrivalled() const;
   bool is_between_neighbours(const Found* below, const Found& above) const;
   Nanoseconds most_cost_ns() const;
   void favour(double share);

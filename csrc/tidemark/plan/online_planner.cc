@@ -13,13 +13,18 @@ namespace {
 constexpr std::size_t kMostAncestors = 64;  // a chain this long is dear enough
 constexpr std::int64_t kMostRounds = 10;    // replays in steps' worth of ops
 
+// The executor reckons with what is always there, the simulator with what really is: where the two
+// differ, a little less is asked of the executor.
+constexpr double kShares[] = {1, 0.98, 0.95, 0.9};
+
 class Execution {
  public:
-  Execution(const Problem& problem, Bytes limit, OnlineScore score)
+  Execution(const Problem& problem, Bytes limit, OnlineScore score, Nanoseconds most_cost_ns)
       : problem_(problem),
         graph_(problem.graph()),
         limit_(limit),
         score_(score),
+        most_cost_ns_(most_cost_ns),
         evicted_(problem),
         gap_begins_(graph_.events.size() + 1),
         gap_ends_(graph_.events.size() + 1),
@@ -123,6 +128,8 @@ class Execution {
     for (ValueIndex v : problem_.restores(op)) made += bytes(v);
     make_room(problem_.dropped()[now_].before + temporary_bytes_ + made + event.workspace_bytes);
     clock_ += event.cost_ns;
+    cost_ns_ += event.cost_ns;
+    is_stuck_ |= cost_ns_ > most_cost_ns_;
     for (ValueIndex v : problem_.restores(op)) {
       last_access_[v] = clock_;
       if (is_in_gap_[v])
@@ -210,6 +217,7 @@ class Execution {
   const StepGraph& graph_;
   Bytes limit_;
   OnlineScore score_;
+  Nanoseconds most_cost_ns_;
   EvictedNeighbourhood evicted_;
   std::vector<std::vector<ValueIndex>> gap_begins_;  // per event
   std::vector<std::vector<ValueIndex>> gap_ends_;
@@ -223,6 +231,7 @@ class Execution {
   std::vector<ValueIndex> stack_;      // scratch
   EventIndex now_ = 0;
   Nanoseconds clock_ = 0;
+  Nanoseconds cost_ns_ = 0;  // of replays
   Bytes idle_bytes_ = 0;
   Bytes temporary_bytes_ = 0;
   std::int64_t num_replays_ = 0;
@@ -232,10 +241,24 @@ class Execution {
 
 }  // namespace
 
-std::optional<Schedule> online_schedule(const Problem& problem, Bytes limit, OnlineScore score) {
-  Execution execution(problem, limit, score);
+std::optional<Schedule> online_schedule(const Problem& problem, Bytes limit, OnlineScore score,
+                                        Nanoseconds most_cost_ns) {
+  Execution execution(problem, limit, score, most_cost_ns);
   if (!execution.run()) return std::nullopt;
   return execution.take();
+}
+
+std::optional<Candidate> online_plan(const Problem& problem, Bytes budget, OnlineScore score,
+                                     const std::function<bool()>& stop, Nanoseconds most_cost_ns) {
+  for (double share : kShares) {
+    if (stop && stop()) break;
+    const auto limit = static_cast<Bytes>(share * static_cast<double>(budget));
+    auto schedule = online_schedule(problem, limit, score, most_cost_ns);
+    if (!schedule) continue;
+    auto candidate = judge(problem, *std::move(schedule));
+    if (candidate && candidate->simulation.peak_bytes <= budget) return candidate;
+  }
+  return std::nullopt;
 }
 
 }  // namespace tidemark

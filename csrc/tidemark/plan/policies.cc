@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 #include "tidemark/plan/online_planner.h"
 #include "tidemark/plan/repair.h"
@@ -12,17 +11,10 @@ namespace {
 
 void keep_all(Search& search) { search.offer(everything_kept(search.problem()), "keep_all"); }
 
-// The executor reckons with what is always there, the simulator with what really is: where the two
-// differ, a little less is asked of the executor.
-constexpr std::array<double, 4> kOnlineShares{1, 0.98, 0.95, 0.9};
-
 void online(Search& search, const OnlinePolicy& policy) {
-  for (double share : kOnlineShares) {
-    if (search.best() || search.is_over()) return;
-    const auto limit = static_cast<Bytes>(share * static_cast<double>(search.budget()));
-    if (auto schedule = online_schedule(search.problem(), limit, policy.score))
-      search.offer(std::move(*schedule), policy.name);
-  }
+  auto plan = online_plan(search.problem(), search.budget(), policy.score,
+                          [&] { return search.is_over(); });
+  if (plan) search.offer(*std::move(plan), policy.name);
 }
 
 void look_ahead(Search& search) {
