@@ -18,6 +18,10 @@ constexpr Nanoseconds kNear = 10000;
 constexpr int kSmall = 256;
 // In those with more the search for the least budget takes several times as long as all others.
 constexpr int kLarge = 500;
+// What the halvings for one budget may take, per event and at least. Near the floor of large steps
+// they are no more than a beginning for the search at the budget itself.
+constexpr std::int64_t kWorkPerEvent = 4000;
+constexpr std::int64_t kLeastWork = 15'000'000;
 
 }  // namespace
 
@@ -25,8 +29,9 @@ BudgetTree::BudgetTree(Workbench& bench, Bytes floor, CoreOptions options)
     : floor_(floor),
       range_(bench.problem().unplanned().peak_bytes - floor),
       step_ns_(bench.problem().unplanned().step_ns),
-      is_small_(bench.problem().graph().num_events() < kSmall),
-      is_large_(bench.problem().graph().num_events() > kLarge),
+      num_events_(bench.problem().graph().num_events()),
+      is_small_(num_events_ < kSmall),
+      is_large_(num_events_ > kLarge),
       search_(bench, options),
       least_(bench.problem(), floor, std::move(options)),
       everything_kept_{everything_kept(bench.problem()), "keep_all"} {}
@@ -107,7 +112,9 @@ const Found* BudgetTree::halve_down_to(Bytes budget) {
     const auto [place, is_new] = at_once_.try_emplace(budget);
     if (is_new) place->second = search_.look_at_once(budget);
   }
-  while (budget >= floor_ && can_be_halved(between) && !search_.is_stopped()) {
+  const std::int64_t last_work = search_.work() + std::max(kLeastWork, kWorkPerEvent * num_events_);
+  const auto is_over = [&] { return search_.is_stopped() || search_.work() > last_work; };
+  while (budget >= floor_ && can_be_halved(between) && !is_over()) {
     const Bytes half = between.from + (between.above->peak_bytes() - between.from) / 2;
     const Found* found = look_between(between, half);
     ++between.depth;
@@ -117,13 +124,13 @@ const Found* BudgetTree::halve_down_to(Bytes budget) {
       between.from = half;
       between.below = found;
     } else if (fits) {
-      return search_.is_stopped() ? cheapest_known(budget) : found;
+      return is_over() ? cheapest_known(budget) : found;
     } else {
       between.above = found;
     }
   }
   // Cut short, the halvings have not come as near to the budget as other plans may be.
-  if (search_.is_stopped())
+  if (is_over())
     if (const Found* known = cheapest_known(budget)) return known;
   if (between.below != nullptr) return between.below;
   return budget >= floor_ && least_.plan().peak_bytes() <= budget ? &at_least() : nullptr;

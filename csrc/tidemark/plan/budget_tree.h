@@ -58,6 +58,7 @@ class TIDEMARK_API BudgetTree {
   Bytes floor_;
   Bytes range_;
   Nanoseconds step_ns_;
+  int num_events_;
   bool is_small_;
   bool is_large_;
   CoreSearch search_;

@@ -16,8 +16,8 @@ namespace {
 constexpr double kNearBound = 1.001;
 // Nothing to win but less than this part of the step's time is as good as nothing.
 constexpr double kTrifle = 2e-4;
-// In steps of up to so many events not even that is left to other policies: to ask them all takes
-// twice as long as all else does where the bound is near.
+// In steps of up to so many events not even that is left to other policies, which are asked without
+// a limit to their work: in larger ones that takes several times as long as all else does.
 constexpr int kEventsToAskForTrifles = 1200;
 // A gain of this part of the step's time is worth all of the work.
 constexpr double kMuch = 0.02;
@@ -59,6 +59,8 @@ constexpr std::int64_t kNearFloorWorkOfLarge = 60'000'000'000;
 constexpr std::int64_t kLowestPart = 4;
 constexpr std::int64_t kFrontierPart = 4;
 constexpr std::int64_t kDescentPart = 2;
+// What its passes as a policy of its own may take per event in larger steps than those.
+constexpr std::int64_t kAllParametersWork = 2500;
 // Passes of the executor where nothing else has found a plan: in large steps not all of them.
 constexpr int kEventsTimesForcedPasses = 100000;
 // Beyond so many one plan takes long enough, and the schedules of published policies take too long
@@ -312,10 +314,12 @@ void CoreSearch::meet_ready_rivals(Nanoseconds below_ns) {
   }
 }
 
-void CoreSearch::follow_all_parameters() {
+void CoreSearch::follow_all_parameters(Nanoseconds most_cost_ns) {
+  const std::int64_t last_work = residency_.work() + kAllParametersWork * num_events();
+  const bool is_limited = num_events() > kEventsToAskForTrifles;
   for (const LookaheadParameters& parameters : lookahead_parameters()) {
-    if (is_unrivalled()) return;
-    follow({parameters}, budget_, kEndless);
+    if (is_unrivalled() || (is_limited && residency_.work() > last_work)) return;
+    follow({parameters}, budget_, most_cost_ns);
   }
 }
 
@@ -330,24 +334,24 @@ void CoreSearch::meet_online_rivals(Nanoseconds most_cost_ns) {
   }
 }
 
-void CoreSearch::meet_rivals(Nanoseconds below_ns) {
+void CoreSearch::meet_rivals(Nanoseconds below_ns, Nanoseconds most_cost_ns) {
   meet_ready_rivals(below_ns);
   if (num_events() > kMostEventsToFit) return;
-  // With a trifle to win only what is cheaper at once counts.
-  meet_online_rivals(is_done() ? below_ns : kEndless);
-  follow_all_parameters();
+  meet_online_rivals(most_cost_ns);
+  follow_all_parameters(most_cost_ns);
 }
 
 // Returns the cheapest schedule of another policy, if it is cheaper than the best. Where there is
 // much to win one that is a little dearer counts, too: it may come down further.
 std::optional<CoreSearch::Kept> CoreSearch::cheapest_rival() {
   const std::optional<Kept> own = best_;
+  const Nanoseconds most = num_events() > kEventsToAskForTrifles ? most_cost_ns() : kEndless;
   Nanoseconds below = own ? own->cost_ns : kEndless;
   if (own && most_gain() > kWorthSlow) {
     below = static_cast<Nanoseconds>(static_cast<double>(below) * kSlackOfRival);
     best_.reset();
   }
-  meet_rivals(below);
+  meet_rivals(below, most);
   const std::optional<Kept> rival = std::exchange(best_, own);
   return rival && rival->cost_ns < below ? rival : std::nullopt;
 }
@@ -381,10 +385,11 @@ std::optional<Found> CoreSearch::refine(const Found* known, Bytes budget) {
   start_afresh();
   const std::optional<Kept> rival =
       options_.with_baselines && !is_unrivalled() ? cheapest_rival() : std::nullopt;
-  improve(most_refinement());
+  const std::int64_t work = most_refinement() / (rival ? 2 : 1);
+  improve(work);
   if (rival) {
     const std::optional<Kept> improved = std::exchange(best_, rival);
-    improve(most_refinement());
+    improve(work);
     keep_cheaper(improved);
   }
   auto best = found();

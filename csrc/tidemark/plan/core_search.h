@@ -69,6 +69,9 @@ class TIDEMARK_API CoreSearch {
   // Whether it was told to stop.
   bool is_stopped() const { return options_.stop && options_.stop(); }
 
+  // What all searches so far have taken, as Residency::work() counts.
+  std::int64_t work() const { return residency_.work(); }
+
  private:
   // A schedule of the frontier program: its windows, and the part of the room it is made for.
   struct Skeleton {
@@ -85,10 +88,10 @@ class TIDEMARK_API CoreSearch {
   void construct_by_force();
   void begin(Bytes budget, Nanoseconds least_cost_ns, Nanoseconds bound_ns);
   std::optional<Kept> cheapest_rival();
-  void meet_rivals(Nanoseconds below_ns);
+  void meet_rivals(Nanoseconds below_ns, Nanoseconds most_cost_ns);
   void meet_ready_rivals(Nanoseconds below_ns);
   void meet_online_rivals(Nanoseconds most_cost_ns);
-  void follow_all_parameters();
+  void follow_all_parameters(Nanoseconds most_cost_ns);
   void loosen(const Found& below);
   void tighten(const Found& above, int cuts_per_clean_up);
   void construct_near_floor(const Found& above);

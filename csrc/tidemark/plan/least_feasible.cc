@@ -17,6 +17,10 @@ constexpr Bytes kPartsOfLarge = 256;
 // Steps with fewer events are divided down to single bytes.
 constexpr int kSmall = 256;
 constexpr Nanoseconds kCost = 1000;
+// What all halvings may take, per event and at least: those that find no plan take ten times as
+// long as the others.
+constexpr std::int64_t kWorkPerEvent = 2000;
+constexpr std::int64_t kLeastWork = 10'000'000;
 
 StepGraph with_one_cost(StepGraph graph) {
   for (Event& event : graph.events) event.cost_ns = kCost;
@@ -46,8 +50,10 @@ Found LeastFeasible::search() {
   const Bytes parts = graph.num_events() > kLarge ? kPartsOfLarge : kParts;
   const Bytes width =
       is_small ? 1 : std::max<Bytes>(1, (problem.unplanned().peak_bytes - floor_) / parts);
+  const std::int64_t most_work = std::max(kLeastWork, kWorkPerEvent * graph.num_events());
+  const auto is_over = [&] { return search.is_stopped() || search.work() > most_work; };
   Bytes from = floor_ - 1;
-  for (int depth = 0; least.peak_bytes() - from > width && !search.is_stopped(); ++depth) {
+  for (int depth = 0; least.peak_bytes() - from > width && !is_over(); ++depth) {
     const Bytes half = from + (least.peak_bytes() - from) / 2;
     if (auto found = search.run(half, nullptr, least, depth)) {
       least = *std::move(found);

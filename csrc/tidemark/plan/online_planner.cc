@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "tidemark/plan/evicted_neighbourhood.h"
@@ -32,7 +33,8 @@ class Execution {
         position_(graph_.values.size(), -1),
         is_in_gap_(graph_.values.size(), 0),
         reads_left_(graph_.values.size(), 0),
-        last_access_(graph_.values.size(), 0) {
+        last_access_(graph_.values.size(), 0),
+        visited_(graph_.events.size(), 0) {
     for (const Gap& gap : problem.gaps()) {
       gap_begins_[gap.time.begin].push_back(gap.value);
       gap_ends_[gap.time.end].push_back(gap.value);
@@ -176,7 +178,7 @@ class Execution {
     double best_score = std::numeric_limits<double>::infinity();
     for (ValueIndex v : idle_) {
       if (reads_left_[v] > 0 || bytes(v) == 0) continue;
-      const double score = score_of(v);
+      const double score = score_of(v, best_score);
       if (score > best_score || (score == best_score && v > best)) continue;
       best = v;
       best_score = score;
@@ -184,33 +186,48 @@ class Execution {
     return best;
   }
 
-  double score_of(ValueIndex v) {
+  double own_ns(ValueIndex v) const {
+    return static_cast<double>(graph_.events[graph_.values[v].producer].cost_ns);
+  }
+
+  // The score for a cost.
+  double score_for(double cost, ValueIndex v) const {
     const auto staleness = static_cast<double>(clock_ - last_access_[v] + 1);
     if (score_ == OnlineScore::kLru) return 1 / staleness;
-    auto cost = static_cast<double>(graph_.events[graph_.values[v].producer].cost_ns);
-    if (score_ == OnlineScore::kDtrEq) cost += static_cast<double>(evicted_.cost_beside(v));
-    if (score_ == OnlineScore::kDte) cost += ancestors_ns(v);
     return cost / (static_cast<double>(bytes(v)) * staleness);
   }
 
-  // What is missing before the value's own op.
-  double ancestors_ns(ValueIndex v) {
-    ancestors_.clear();
-    Nanoseconds cost = 0;
+  // What lies around a value takes long to find: no more than shows that its score is above `most`.
+  double score_of(ValueIndex v, double most) {
+    const double cost = own_ns(v);
+    double score = score_for(cost, v);
+    if (score > most) return score;
+    if (score_ == OnlineScore::kDtrEq)
+      score = score_for(cost + static_cast<double>(evicted_.cost_beside(v)), v);
+    return score_ == OnlineScore::kDte ? score_with_ancestors(v, most) : score;
+  }
+
+  // With what is missing before the value's own op.
+  double score_with_ancestors(ValueIndex v, double most) {
+    auto cost = own_ns(v);
+    double score = score_for(cost, v);
+    std::size_t num_ancestors = 0;
+    ++visit_;
     stack_ = {v};
-    while (!stack_.empty() && ancestors_.size() < kMostAncestors) {
+    while (!stack_.empty() && num_ancestors < kMostAncestors && score <= most) {
       const EventIndex op = graph_.values[stack_.back()].producer;
       stack_.pop_back();
       for (ValueIndex input : problem_.reads(op)) {
         const EventIndex producer = graph_.values[input].producer;
         if (producer == kNone || !evicted_.is_evicted(input)) continue;
-        if (std::ranges::find(ancestors_, producer) != ancestors_.end()) continue;
-        ancestors_.push_back(producer);
-        cost += graph_.events[producer].cost_ns;
+        if (std::exchange(visited_[producer], visit_) == visit_) continue;
+        ++num_ancestors;
+        cost += static_cast<double>(graph_.events[producer].cost_ns);
         stack_.push_back(input);
       }
+      score = score_for(cost, v);
     }
-    return static_cast<double>(cost);
+    return score;
   }
 
   const Problem& problem_;
@@ -227,8 +244,9 @@ class Execution {
   std::vector<char> is_in_gap_;  // per value
   std::vector<int> reads_left_;  // per value, of the list at hand
   std::vector<Nanoseconds> last_access_;
-  std::vector<EventIndex> ancestors_;  // scratch
+  std::vector<std::int64_t> visited_;  // per op, the last visit
   std::vector<ValueIndex> stack_;      // scratch
+  std::int64_t visit_ = 0;
   EventIndex now_ = 0;
   Nanoseconds clock_ = 0;
   Nanoseconds cost_ns_ = 0;  // of replays
