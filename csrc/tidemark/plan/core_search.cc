@@ -113,7 +113,7 @@ CoreSearch::CoreSearch(Workbench& bench, CoreOptions options)
       floor_bytes_(memory_floor(bench.problem()).bytes),
       work_(most_work()),
       residency_(bench.facts()),
-      repair_(residency_),
+      repair_(residency_, options_.stop),
       continuation_(residency_, repair_),
       near_floor_work_(options_.with_descents ? most_near_floor_work() : 0) {}
 
@@ -148,7 +148,6 @@ bool CoreSearch::is_done() const { return is_stopped() || most_gain() < kTrifle;
 
 // Whether no other policy is worth asking.
 bool CoreSearch::is_unrivalled() const {
-  if (num_events() > kEventsToAskForTrifles) return is_done();
   return is_stopped() || (best_ && best_->cost_ns <= std::max(least_cost_ns_, bound_ns_));
 }
 
@@ -258,7 +257,7 @@ void CoreSearch::fit_from_scratch(double share, double noise) {
 }
 
 void CoreSearch::follow(const Pass& pass, Bytes limit, Nanoseconds most_cost_ns) {
-  LookaheadOptions options{.most_cost_ns = most_cost_ns};
+  LookaheadOptions options{.most_cost_ns = most_cost_ns, .stop = options_.stop};
   if (best_) options.most_work = kPassWork * num_events();
   if (pass.share > 0) options.favoured = bench_.bound().keep_set(budget_, pass.share, pass.moment);
   std::int64_t work = 0;
@@ -300,8 +299,9 @@ void CoreSearch::construct(int depth) {
 
 // What the published policies have ready and is cheaper than all so far, and than `below_ns`.
 void CoreSearch::meet_ready_rivals(Nanoseconds below_ns) {
+  const bool is_large = num_events() > kEventsToAskForTrifles;
   for (const ReadyPolicy& policy : ready_policies()) {
-    if (is_unrivalled()) return;
+    if (is_unrivalled() || (is_large && is_done())) return;
     if (policy.is_slow && (num_events() > kMostEventsToFit || most_gain() < kWorthSlow)) continue;
     const Rival* rival =
         bench_.rivals().cheapest(policy, {.budget = budget_,
@@ -318,7 +318,7 @@ void CoreSearch::follow_all_parameters(Nanoseconds most_cost_ns) {
   const std::int64_t last_work = residency_.work() + kAllParametersWork * num_events();
   const bool is_limited = num_events() > kEventsToAskForTrifles;
   for (const LookaheadParameters& parameters : lookahead_parameters()) {
-    if (is_unrivalled() || (is_limited && residency_.work() > last_work)) return;
+    if (is_unrivalled() || (is_limited && (is_done() || residency_.work() > last_work))) return;
     follow({parameters}, budget_, most_cost_ns);
   }
 }
@@ -345,7 +345,9 @@ void CoreSearch::meet_rivals(Nanoseconds below_ns, Nanoseconds most_cost_ns) {
 // much to win one that is a little dearer counts, too: it may come down further.
 std::optional<CoreSearch::Kept> CoreSearch::cheapest_rival() {
   const std::optional<Kept> own = best_;
-  const Nanoseconds most = num_events() > kEventsToAskForTrifles ? most_cost_ns() : kEndless;
+  const Nanoseconds most = num_events() <= kEventsToAskForTrifles ? kEndless
+                           : is_done()                            ? own->cost_ns - 1
+                                                                  : most_cost_ns();
   Nanoseconds below = own ? own->cost_ns : kEndless;
   if (own && most_gain() > kWorthSlow) {
     below = static_cast<Nanoseconds>(static_cast<double>(below) * kSlackOfRival);

@@ -129,6 +129,7 @@ class Executor {
         limit_(limit),
         most_cost_ns_(options.most_cost_ns),
         most_work_(options.most_work),
+        stop_(options.stop),
         parameters_(parameters),
         items_(graph_.values.size()),
         tail_ends_(graph_.events.size() + 2),
@@ -181,6 +182,7 @@ class Executor {
   Bytes limit_;
   Nanoseconds most_cost_ns_;
   std::int64_t most_work_;
+  const std::function<bool()>& stop_;
   Nanoseconds cost_ns_ = 0;
   int num_replays_ = 0;
   LookaheadParameters parameters_;
@@ -371,7 +373,7 @@ bool Executor::replay(EventIndex e, EventIndex index) {
   cost_ns_ += op.cost_ns;
   if (cost_ns_ > most_cost_ns_) return false;
   if (++num_replays_ > Lookahead::kMostReplays * graph_.num_events()) return false;
-  if (work_ > most_work_) return false;
+  if (work_ > most_work_ || (stop_ && stop_())) return false;
   Bytes burst = op.workspace_bytes;
   std::vector<ValueIndex> consumed;
   const auto is_spent = [&](ValueIndex v) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -36,6 +37,8 @@ struct LookaheadOptions {
   // Ends without a schedule where one would cost more, or has taken more steps.
   Nanoseconds most_cost_ns = std::numeric_limits<Nanoseconds>::max();
   std::int64_t most_work = std::numeric_limits<std::int64_t>::max();
+  // Or where this says so.
+  std::function<bool()> stop;
 };
 
 // The parameters worth trying without a guide; the first ones win most often.

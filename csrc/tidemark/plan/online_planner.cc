@@ -18,6 +18,8 @@ constexpr std::int64_t kMostRounds = 10;    // replays in steps' worth of ops
 // differ, a little less is asked of the executor.
 constexpr double kShares[] = {1, 0.98, 0.95, 0.9};
 
+constexpr Nanoseconds kEndless = std::numeric_limits<Nanoseconds>::max();
+
 class Execution {
  public:
   Execution(const Problem& problem, Bytes limit, OnlineScore score, Nanoseconds most_cost_ns)
@@ -33,6 +35,7 @@ class Execution {
         position_(graph_.values.size(), -1),
         is_in_gap_(graph_.values.size(), 0),
         reads_left_(graph_.values.size(), 0),
+        num_missing_(graph_.events.size(), 0),
         last_access_(graph_.values.size(), 0),
         visited_(graph_.events.size(), 0) {
     for (const Gap& gap : problem.gaps()) {
@@ -51,6 +54,8 @@ class Execution {
     for (EventIndex e = 0; e < graph_.num_events() && !is_stuck_; ++e) step(e);
     return !is_stuck_;
   }
+
+  bool is_too_dear() const { return cost_ns_ + owed_ns_ > most_cost_ns_; }
 
   Schedule take() { return std::move(schedule_); }
 
@@ -131,7 +136,8 @@ class Execution {
     make_room(problem_.dropped()[now_].before + temporary_bytes_ + made + event.workspace_bytes);
     clock_ += event.cost_ns;
     cost_ns_ += event.cost_ns;
-    is_stuck_ |= cost_ns_ > most_cost_ns_;
+    if (std::exchange(num_missing_[op], 0) > 0) owed_ns_ -= event.cost_ns;
+    is_stuck_ |= is_too_dear();
     for (ValueIndex v : problem_.restores(op)) {
       last_access_[v] = clock_;
       if (is_in_gap_[v])
@@ -170,7 +176,14 @@ class Execution {
       if (is_stuck_) return;
       leave_idle(v);
       evicted_.evict(v);
+      if (num_missing_[graph_.values[v].producer]++ == 0) owe(own_ns(v));
     }
+  }
+
+  // Everything evicted is needed again: its ops run once more at least.
+  void owe(Nanoseconds cost) {
+    owed_ns_ += cost;
+    is_stuck_ |= is_too_dear();
   }
 
   ValueIndex lowest() {
@@ -186,8 +199,8 @@ class Execution {
     return best;
   }
 
-  double own_ns(ValueIndex v) const {
-    return static_cast<double>(graph_.events[graph_.values[v].producer].cost_ns);
+  Nanoseconds own_ns(ValueIndex v) const {
+    return graph_.events[graph_.values[v].producer].cost_ns;
   }
 
   // The score for a cost.
@@ -199,7 +212,7 @@ class Execution {
 
   // What lies around a value takes long to find: no more than shows that its score is above `most`.
   double score_of(ValueIndex v, double most) {
-    const double cost = own_ns(v);
+    const auto cost = static_cast<double>(own_ns(v));
     double score = score_for(cost, v);
     if (score > most) return score;
     if (score_ == OnlineScore::kDtrEq)
@@ -209,7 +222,7 @@ class Execution {
 
   // With what is missing before the value's own op.
   double score_with_ancestors(ValueIndex v, double most) {
-    auto cost = own_ns(v);
+    auto cost = static_cast<double>(own_ns(v));
     double score = score_for(cost, v);
     std::size_t num_ancestors = 0;
     ++visit_;
@@ -240,9 +253,10 @@ class Execution {
   std::vector<std::vector<ValueIndex>> gap_ends_;
   std::vector<std::vector<ValueIndex>> deaths_;
   std::vector<ValueIndex> idle_;
-  std::vector<int> position_;    // per value in idle_, -1 outside
-  std::vector<char> is_in_gap_;  // per value
-  std::vector<int> reads_left_;  // per value, of the list at hand
+  std::vector<int> position_;     // per value in idle_, -1 outside
+  std::vector<char> is_in_gap_;   // per value
+  std::vector<int> reads_left_;   // per value, of the list at hand
+  std::vector<int> num_missing_;  // per op, what it made that was evicted
   std::vector<Nanoseconds> last_access_;
   std::vector<std::int64_t> visited_;  // per op, the last visit
   std::vector<ValueIndex> stack_;      // scratch
@@ -250,6 +264,7 @@ class Execution {
   EventIndex now_ = 0;
   Nanoseconds clock_ = 0;
   Nanoseconds cost_ns_ = 0;  // of replays
+  Nanoseconds owed_ns_ = 0;  // the least that those to come will add
   Bytes idle_bytes_ = 0;
   Bytes temporary_bytes_ = 0;
   std::int64_t num_replays_ = 0;
@@ -259,9 +274,8 @@ class Execution {
 
 }  // namespace
 
-std::optional<Schedule> online_schedule(const Problem& problem, Bytes limit, OnlineScore score,
-                                        Nanoseconds most_cost_ns) {
-  Execution execution(problem, limit, score, most_cost_ns);
+std::optional<Schedule> online_schedule(const Problem& problem, Bytes limit, OnlineScore score) {
+  Execution execution(problem, limit, score, kEndless);
   if (!execution.run()) return std::nullopt;
   return execution.take();
 }
@@ -271,9 +285,11 @@ std::optional<Candidate> online_plan(const Problem& problem, Bytes budget, Onlin
   for (double share : kShares) {
     if (stop && stop()) break;
     const auto limit = static_cast<Bytes>(share * static_cast<double>(budget));
-    auto schedule = online_schedule(problem, limit, score, most_cost_ns);
-    if (!schedule) continue;
-    auto candidate = judge(problem, *std::move(schedule));
+    Execution execution(problem, limit, score, most_cost_ns);
+    const bool is_through = execution.run();
+    if (execution.is_too_dear()) break;  // within less it would compute again for even longer
+    if (!is_through) continue;
+    auto candidate = judge(problem, execution.take());
     if (candidate && candidate->simulation.peak_bytes <= budget) return candidate;
   }
   return std::nullopt;

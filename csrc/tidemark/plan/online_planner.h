@@ -47,15 +47,14 @@ inline constexpr OnlinePolicy kOnlinePolicies[] = {
     {"dte", OnlineScore::kDte},
 };
 
-// Returns what an execution within `limit` bytes computes again, or nothing where it gets stuck,
-// runs ten times the step's ops or computes again for more than `most_cost_ns`. The caller
-// simulates it.
-TIDEMARK_API std::optional<Schedule> online_schedule(
-    const Problem& problem, Bytes limit, OnlineScore score,
-    Nanoseconds most_cost_ns = std::numeric_limits<Nanoseconds>::max());
+// Returns what an execution within `limit` bytes computes again, or nothing where it gets stuck or
+// runs ten times the step's ops. The caller simulates it.
+TIDEMARK_API std::optional<Schedule> online_schedule(const Problem& problem, Bytes limit,
+                                                     OnlineScore score);
 
 // Returns the plan of an execution within `budget` bytes, or within a little less where that needs
-// more than it reckoned with, or nothing if none fits. No execution begins once `stop` says so.
+// more than it reckoned with, or nothing if none fits or one would compute again for more than
+// `most_cost_ns`. No execution begins once `stop` says so.
 TIDEMARK_API std::optional<Candidate> online_plan(
     const Problem& problem, Bytes budget, OnlineScore score, const std::function<bool()>& stop,
     Nanoseconds most_cost_ns = std::numeric_limits<Nanoseconds>::max());

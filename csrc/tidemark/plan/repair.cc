@@ -18,8 +18,9 @@ constexpr int kStepsPerPlace = 4;
 
 }  // namespace
 
-Repair::Repair(Residency& residency)
+Repair::Repair(Residency& residency, std::function<bool()> stop)
     : residency_(residency),
+      stop_(std::move(stop)),
       graph_(residency.problem().graph()),
       is_favoured_(graph_.values.size(), 0),
       is_forbidden_(graph_.values.size(), 0),
@@ -179,7 +180,7 @@ bool Repair::fit(const RepairOptions& options) {
   const auto work_left = [&] { return options.most_work - (residency_.work() - begin); };
   while (residency_.peak_bytes() > options.budget) {
     if (residency_.cost_ns() > options.most_cost_ns || num_cuts > most_cuts) return false;
-    if (work_left() < 0) return false;
+    if (work_left() < 0 || is_stopped()) return false;
     const int point = residency_.peak_point();
     const Bytes peak = residency_.peak_bytes();
     ++num_cuts;
@@ -283,7 +284,7 @@ void Repair::clean_up(Bytes budget, Nanoseconds least_cost_ns, std::vector<Rerun
   std::ranges::stable_sort(reruns, std::greater{},
                            [&](Rerun r) { return graph_.events[r.op].cost_ns; });
   for (Rerun rerun : reruns) {
-    if (residency_.work() - begin > most_work) return;
+    if (residency_.work() - begin > most_work || is_stopped()) return;
     if (residency_.is_listed(rerun.at, rerun.op)) remove_if_fits(rerun, budget, least_cost_ns);
   }
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <random>
 #include <vector>
@@ -37,8 +38,9 @@ struct RepairOptions {
 
 class TIDEMARK_API Repair {
  public:
-  // The residency must outlive this.
-  explicit Repair(Residency& residency);
+  // The residency must outlive this. Everything but cut() ends early once `stop` says so: fit() as
+  // one that does not fit, clean_up() with what is left.
+  explicit Repair(Residency& residency, std::function<bool()> stop = {});
 
   // Values in `kept` are cut only where nothing else is cheaper by far.
   void favour(const std::vector<ValueIndex>& kept);
@@ -75,6 +77,7 @@ class TIDEMARK_API Repair {
     EventIndex at = kNone;
     double score = 0;
   };
+  bool is_stopped() const { return stop_ && stop_(); }
   Place place_of(ValueIndex v, int point) const;
   double benefit(ValueIndex v, const Place& place, int point, Bytes budget) const;
   bool find_closure_instead_of(ValueIndex v, EventIndex at, Bytes budget, double most_cost);
@@ -90,6 +93,7 @@ class TIDEMARK_API Repair {
   bool remove_if_fits(Rerun rerun, Bytes budget, Nanoseconds least_cost_ns);
 
   Residency& residency_;
+  std::function<bool()> stop_;
   const StepGraph& graph_;
   std::vector<ValueIndex> cuttable_;
   std::vector<char> is_favoured_;

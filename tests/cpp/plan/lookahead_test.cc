@@ -28,13 +28,14 @@ TEST(Lookahead, EndsWhereItsWorkIsDone) {
   EXPECT_GE(num_with_replays, 5);
 }
 
-TEST(Lookahead, EndsWhereItCostsTooMuch) {
+TEST(Lookahead, EndsWhereItCostsTooMuchOrIsToldTo) {
   const StepGraph graph = testing::random_graph(1, {.num_ops = 30});
   const Problem problem(graph);
   const Bytes limit = (memory_floor(problem).bytes + problem.unplanned().peak_bytes) / 2;
   std::int64_t work = 0;
   ASSERT_TRUE(Lookahead(problem).run(limit, {}));
   EXPECT_FALSE(Lookahead(problem).run(limit, {}, {.most_cost_ns = 0}, work));
+  EXPECT_FALSE(Lookahead(problem).run(limit, {}, {.stop = [] { return true; }}, work));
 }
 
 }  // namespace

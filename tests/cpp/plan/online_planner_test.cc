@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plan/chain.h"
+#include "tidemark/generate/generate.h"
 #include "tidemark/generate/synthetic_models.h"
 #include "tidemark/plan/evicted_neighbourhood.h"
 #include "tidemark/plan/simulate.h"
@@ -81,6 +82,22 @@ TEST(OnlinePlanner, KeepsWhatNothingComputesAgain) {
   const Simulation simulation = simulate(graph, emit(problem, *schedule));
   EXPECT_EQ(simulation.num_replays, 1);
   EXPECT_LE(simulation.peak_bytes, 150);
+}
+
+// What is given up counts as soon as it is: a limit ends only those that would be dearer.
+TEST(OnlinePlanner, EndsOnlyWhatCostsTooMuch) {
+  const StepGraph graph = generate("resnet50", {.optimizer = Optimizer::kNothing});
+  const Problem problem(graph);
+  const Bytes budget = problem.unplanned().peak_bytes / 2;
+  for (const OnlinePolicy& policy : kOnlinePolicies) {
+    const auto plan = online_plan(problem, budget, policy.score, {});
+    ASSERT_TRUE(plan) << policy.name;
+    const Nanoseconds cost = plan->simulation.recompute_ns;
+    const auto same = online_plan(problem, budget, policy.score, {}, cost);
+    ASSERT_TRUE(same) << policy.name;
+    EXPECT_EQ(same->schedule, plan->schedule) << policy.name;
+    EXPECT_FALSE(online_plan(problem, budget, policy.score, {}, cost - 1)) << policy.name;
+  }
 }
 
 TEST(OnlinePlanner, SaysSoWhereItGetsStuck) {

@@ -35,6 +35,16 @@ TEST_F(RepairOfALongList, EndsWhereItsWorkIsDoneThoughItCleansUp) {
   EXPECT_LT(residency_.work() - begin, 2 * kWork);
 }
 
+TEST_F(RepairOfALongList, EndsWhereItIsToldTo) {
+  int num_left = 3;
+  Repair repair(residency_, [&] { return num_left-- <= 0; });
+  EXPECT_FALSE(repair.fit({.budget = floor_, .cuts_per_clean_up = 1}));
+  EXPECT_LT(num_left, 0);
+  const Nanoseconds cost = residency_.cost_ns();
+  Repair(residency_, [] { return true; }).clean_up(problem_.unplanned().peak_bytes);
+  EXPECT_EQ(residency_.cost_ns(), cost);
+}
+
 TEST_F(RepairOfALongList, IsRuinedAndRecreatedNoLongerThanTold) {
   constexpr std::int64_t kWork = 100'000;
   const std::int64_t begin = residency_.work();
